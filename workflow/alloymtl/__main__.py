@@ -1,0 +1,5 @@
+"""``python -m alloymtl STEP ...``."""
+
+from alloymtl.cli import main
+
+raise SystemExit(main())

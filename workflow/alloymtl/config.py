@@ -1,0 +1,85 @@
+"""Checking a config: no unknown key, defaults filled in, every mistake said in one line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from alloymtl.errors import UserError, suggestion
+
+SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a study's config."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def _with_defaults(value: Any, rule: Mapping[str, Any]) -> Any:
+    """A copy of ``value`` in which every key that the schema gives a default for is present."""
+    if isinstance(value, Mapping):
+        filled = dict(value)
+        for key, part in rule.get("properties", {}).items():
+            if key not in filled and "default" in part:
+                filled[key] = copy.deepcopy(part["default"])
+            if key in filled:
+                filled[key] = _with_defaults(filled[key], part)
+        extra = rule.get("additionalProperties")
+        if isinstance(extra, Mapping):
+            named = set(rule.get("properties", {}))
+            filled = {k: v if k in named else _with_defaults(v, extra) for k, v in filled.items()}
+        return filled
+    if isinstance(value, list) and isinstance(rule.get("items"), Mapping):
+        return [_with_defaults(item, rule["items"]) for item in value]
+    return value
+
+
+def _dotted(path: list[Any]) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def _explain(error: ValidationError, source: str, prefix: list[Any]) -> UserError:
+    key = _dotted([*prefix, *error.absolute_path])
+    where = f"{source}: {key}" if key else source
+    rule = error.schema
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        known = list(rule.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        return UserError(where, f"unknown key {unknown[0]!r}.", suggestion(unknown[0], known))
+    if error.validator == "required":
+        missing = [k for k in rule["required"] if k not in error.instance]
+        return UserError(where, f"the key {missing[0]!r} is missing.", f"add {missing[0]!r} (config/README.md has it).")
+    if error.validator == "type":
+        wanted = rule["type"] if isinstance(rule["type"], str) else " or ".join(rule["type"])
+        return UserError(where, f"{error.instance!r} is not of type {wanted}.", "change the value.")
+    return UserError(where, f"{error.message}.", "change the value (config/README.md says what it may be).")
+
+
+def validate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The config with all defaults filled in.
+
+    Args:
+        config: as read from YAML and the command line.
+        source: name of the config to show in an error.
+
+    Raises:
+        UserError: the first thing that does not fit the schema, by its key.
+    """
+    _check(config, schema(), source, [])
+    for name, method in config["methods"].items():
+        _check(method.get("training", {}), schema()["properties"]["training"], source, ["methods", name, "training"])
+    return _with_defaults(config, schema())
+
+
+def _check(value: Any, rule: Mapping[str, Any], source: str, prefix: list[Any]) -> None:
+    error = best_match(Draft202012Validator(rule).iter_errors(value))
+    if error is not None:
+        raise _explain(error, source, prefix)

@@ -1,0 +1,102 @@
+"""One training job as a typed object: all that decides its numbers, and nothing else.
+
+This module is small and stands apart from ``study`` on purpose: training depends on it, so an edit here retrains every
+run, while titles, experiments and the reading of configs may change without retraining any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Level = int | str
+PARTITIONS = ("train", "validation", "test")
+FOLDERS = {
+    "architecture": "methods/architectures",
+    "loss": "methods/losses",
+    "balancer": "methods/balancers",
+    "sampler": "methods/samplers",
+}
+
+
+def run_folder(method: str, level: Level, split_seed: int, seed: int) -> str:
+    """Folder of a run below ``runs/``."""
+    return f"{method}/level-{level}/split-{split_seed}/seed-{seed}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A task as training sees it."""
+
+    name: str
+    kind: str
+    transform: str
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether a number is predicted, as against the probability of a class."""
+        return self.kind == "regression"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a method by name, with its options in full."""
+
+    kind: str
+    name: str
+    options: Mapping[str, Any]
+
+    @property
+    def module(self) -> str:
+        """Dotted module, for example ``alloymtl.methods.balancers.inverse_size``."""
+        return f"alloymtl.{FOLDERS[self.kind].replace('/', '.')}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training job: method x level x split seed x seed."""
+
+    method: str
+    level: Level
+    split_seed: int
+    seed: int
+    tasks: tuple[Target, ...]
+    parts: Mapping[str, Part]
+    training: Mapping[str, Any]
+    threshold: float
+    simulated: bool
+
+    @property
+    def folder(self) -> str:
+        """Its folder below ``runs/``."""
+        return run_folder(self.method, self.level, self.split_seed, self.seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for the parameter of a rule and for the run record."""
+        return {
+            "method": self.method,
+            "level": self.level,
+            "split_seed": self.split_seed,
+            "seed": self.seed,
+            "tasks": [asdict(t) for t in self.tasks],
+            **{kind: {"name": part.name, "options": dict(part.options)} for kind, part in self.parts.items()},
+            "training": dict(self.training),
+            "threshold": self.threshold,
+            "simulated": self.simulated,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Run:
+        """The run that ``to_dict`` wrote."""
+        return cls(
+            method=values["method"],
+            level=values["level"],
+            split_seed=values["split_seed"],
+            seed=values["seed"],
+            tasks=tuple(Target(**t) for t in values["tasks"]),
+            parts={kind: Part(kind, **values[kind]) for kind in FOLDERS},
+            training=values["training"],
+            threshold=values["threshold"],
+            simulated=values["simulated"],
+        )
