@@ -1,0 +1,70 @@
+"""Converting measured values to the unit of the study."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alloymtl.errors import UserError
+
+if TYPE_CHECKING:
+    import pint
+
+# Vickers hardness is kilogram-force per square millimetre. 100 % IACS, the International Annealed Copper Standard, is
+# the conductivity of a metal of 1.7241 microohm centimetre at 20 degrees Celsius (IEC 60028).
+DEFINITIONS = (
+    "HV = 9.80665 * megapascal",
+    "IACS = 1 / 1.7241e-8 / ohm / meter",
+    "ohm_m = ohm * meter",
+    "ohm_cm = ohm * centimeter",
+)
+
+
+@cache
+def _registry() -> pint.UnitRegistry:
+    import pint
+
+    registry = pint.UnitRegistry()
+    for definition in DEFINITIONS:
+        registry.define(definition)
+    return registry
+
+
+def _parse(unit: str, where: str) -> pint.Unit:
+    try:
+        return _registry().parse_units(unit)
+    except Exception as error:  # pint raises errors of many kinds on a text that is no unit
+        raise UserError(
+            where, f"unknown unit {unit!r}.", "write it as in GPa, HV, uohm_cm, ohm_m, S/m or %IACS."
+        ) from error
+
+
+def convert(values: np.ndarray, unit: str | None, target: str, where: str) -> np.ndarray:
+    """Values in the unit of the study.
+
+    Where the two units are inverse to each other, as a conductivity is to a resistivity, the reciprocal is taken.
+
+    Args:
+        values: any shape, in ``unit``.
+        unit: the source's unit; ``None`` means the study's.
+        target: the study's unit.
+        where: config key of the source's unit, for messages.
+
+    Returns:
+        An array of the same shape; infinite where the reciprocal of zero was taken.
+
+    Raises:
+        UserError: a unit is unknown, or the two do not measure the same thing.
+    """
+    if unit is None or unit == target:
+        return values
+    registry = _registry()
+    given, wanted = _parse(unit, where), _parse(target, f"{where.split('.sources')[0]}.unit")
+    if given.dimensionality == wanted.dimensionality:
+        return registry.Quantity(values, given).to(wanted).magnitude
+    if given.dimensionality == (1 / wanted).dimensionality:
+        with np.errstate(divide="ignore"):
+            return (1 / registry.Quantity(values, given)).to(wanted).magnitude
+    raise UserError(where, f"{unit!r} cannot be converted to {target!r}.", "correct the unit, or the column.")
