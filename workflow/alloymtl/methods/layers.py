@@ -1,0 +1,125 @@
+"""Layers that architectures are built of.
+
+Dropout masks come from outside, so that every engine drops the same units.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Backbone(nn.Module):
+    """Linear, batch normalisation, ReLU, dropout; once per width.
+
+    The linear maps carry no bias: batch normalisation subtracts it again, and its gradient would be rounding noise that
+    Adam blows up to full steps.
+
+    Args:
+        n_features: width of the input.
+        widths: widths of the hidden layers.
+        dropout: probability of dropping a unit; kept ones are scaled by 1 / (1 - dropout).
+    """
+
+    def __init__(self, n_features: int, widths: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        sizes = [n_features, *widths]
+        pairs = list(itertools.pairwise(sizes))
+        self.linear = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairs)
+        self.norm = nn.ModuleList(nn.BatchNorm1d(b) for b in widths)
+        self.widths = tuple(widths)
+        self.scale = 1.0 / (1.0 - dropout)
+
+    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        """Representation (rows x last width) of features (rows x n_features).
+
+        Args:
+            x: standardised features.
+            keep: 1 for a unit that is kept, 0 for one that is dropped, (rows x sum of widths); None in evaluation.
+        """
+        start = 0
+        for linear, norm, width in zip(self.linear, self.norm, self.widths, strict=True):
+            x = functional.relu(norm(linear(x)))
+            if keep is not None:
+                x = x * keep[:, start : start + width] * self.scale
+            start += width
+        return x
+
+
+class Heads(nn.Module):
+    """One head per task, stacked into one tensor: Linear(width, hidden), ReLU, Linear(hidden, 1).
+
+    Args:
+        n_tasks: number of heads.
+        width: width of the representation.
+        hidden: hidden units of a head; 0 makes each head a single Linear(width, 1).
+    """
+
+    def __init__(self, n_tasks: int, width: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        if hidden:
+            self.weight_in = nn.Parameter(torch.empty(n_tasks, width, hidden))
+            self.bias_in = nn.Parameter(torch.empty(n_tasks, 1, hidden))
+        last = hidden or width
+        self.weight_out = nn.Parameter(torch.empty(n_tasks, last, 1))
+        self.bias_out = nn.Parameter(torch.empty(n_tasks, 1, 1))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Outputs (rows x tasks) of a representation: (rows x width), or (tasks x rows x width), one for each head."""
+        h = h.expand(self.weight_out.shape[0], -1, -1)
+        if self.hidden:
+            h = functional.relu(torch.baddbmm(self.bias_in, h, self.weight_in))
+        return torch.baddbmm(self.bias_out, h, self.weight_out).squeeze(-1).T
+
+
+class BackboneAndHeads(nn.Module):
+    """One backbone, one head per task.
+
+    Args:
+        n_features: number of features.
+        n_tasks: number of outputs.
+        training: ``hidden`` and ``dropout``.
+        options: ``head``, hidden units of each head.
+    """
+
+    def __init__(self, n_features: int, n_tasks: int, training: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.backbone = Backbone(n_features, training["hidden"], training["dropout"])
+        self.heads = Heads(n_tasks, training["hidden"][-1], options["head"])
+
+    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        """Outputs (rows x tasks): standardised values, or logits of class 1."""
+        return self.heads(self.backbone(x, keep))
+
+    def penalty(self) -> Tensor | None:
+        """What is added to the loss: nothing."""
+        return None
+
+
+def initialise(network: nn.Module, rng: np.random.Generator) -> None:
+    """Draw all weights and biases of linear maps from U(-1/sqrt(fan in), 1/sqrt(fan in)), torch's own default.
+
+    NumPy draws, so that an engine without torch can start from the same numbers. Scales and shifts of batch
+    normalisation keep 1 and 0; parameters with an ``init_scale`` attribute are normal with that SD (embeddings).
+    """
+    norms = {id(p) for m in network.modules() if isinstance(m, nn.BatchNorm1d) for p in m.parameters()}
+    fan_in = 1
+    for name, parameter in network.named_parameters():
+        if id(parameter) in norms:
+            continue
+        shape = tuple(parameter.shape)
+        if hasattr(parameter, "init_scale"):
+            values = rng.normal(0.0, parameter.init_scale, shape)
+        else:
+            if "weight" in name:  # a bias follows its weight and shares its fan in
+                fan_in = shape[-2] if len(shape) == 3 else shape[-1]
+            values = rng.uniform(-1.0, 1.0, shape) / np.sqrt(fan_in)
+        with torch.no_grad():
+            parameter.copy_(torch.from_numpy(values))
