@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from alloymtl.data.split import split
+from alloymtl.errors import UserError
 from alloymtl.methods.balancers import inverse_size
 from alloymtl.methods.samplers import uniform
 from alloymtl.run import Part, Run, Target
@@ -328,6 +329,14 @@ def test_a_checkpoint_that_cannot_be_trusted_is_not_resumed_from(damage, tmp_pat
     key = "key" if damage == "truncated" else "another key"
     same(train(run, dataset, tmp_path / "killed", key=key, watcher=watcher), undisturbed)
     assert watcher.epochs == 6
+
+
+def test_a_run_that_diverges_says_so(tmp_path):
+    run = a_run(learning_rate=1e30)
+    with pytest.raises(
+        UserError, match=r"epoch \d: the validation loss is not finite. Mend: lower training.learning_rate"
+    ):
+        train(run, data(rows(), run), tmp_path)
 
 
 def test_fingerprint_tells_runs_inputs_and_code_apart():

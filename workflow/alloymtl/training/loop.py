@@ -6,6 +6,7 @@ It owns epochs, validation, learning rate, early stopping, history and checkpoin
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from alloymtl.errors import UserError
 from alloymtl.training import checkpoint
 from alloymtl.training.schedule import EarlyStopping, Plateau
 from alloymtl.training.streams import dropout_keep, stream
@@ -119,6 +121,9 @@ class Loop:
             observer: told of each epoch.
             checkpoint_path: where to save and where to resume from.
             key: fingerprint that a checkpoint must carry to be resumed from.
+
+        Raises:
+            UserError: training diverged.
         """
         self._resume(checkpoint_path, key)
         saved = time.monotonic()
@@ -144,6 +149,9 @@ class Loop:
         train_losses = self.engine.epoch(batches, keep)
         validation_losses = self.engine.losses(*self.validation)
         joint = float((self.coefficients * validation_losses).sum())
+        if not math.isfinite(joint):
+            where = f"{'+'.join(self.group)}, seed {self.seed}, epoch {epoch}"
+            raise UserError(where, "the validation loss is not finite.", "lower training.learning_rate in the config.")
         for partition, losses in (("train", train_losses), ("validation", validation_losses)):
             for task, loss in zip(self.group, losses, strict=True):
                 line = {"epoch": epoch, "task": task, "partition": partition, "loss": float(loss)}

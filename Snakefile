@@ -1,0 +1,40 @@
+# From raw alloy tables to a paper: see README.md. One configuration is one study; its results lie in results/<study>/.
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/paper.smk"
+
+
+localrules:
+    all,
+    data,
+    runs,
+    tables,
+    figures,
+    paper,
+    arxiv,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.paper.input,
+        rules.tables.input,
+        rules.figures.input,
+        rules.data.input,

@@ -1,0 +1,55 @@
+"""The structure: which code a step depends on, and which room may import which."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from alloymtl import components
+from alloymtl.run import FOLDERS
+from alloymtl.sources import sources
+
+PACKAGE = Path(__file__).parents[1] / "workflow" / "alloymtl"
+ROOMS = ["data", "methods", "training", "evaluation", "paper"]
+
+
+def names(*modules):
+    return {Path(f).relative_to("alloymtl").as_posix() for f in sources(modules, PACKAGE.parent)}
+
+
+def test_training_depends_on_its_method_and_neither_on_others_nor_on_what_only_reports():
+    hard = names("alloymtl.evaluation.job", "alloymtl.methods.architectures.hard")
+    assert {"training/reference.py", "training/dataset.py", "evaluation/metrics.py", "methods/layers.py"} <= hard
+    assert "methods/architectures/hard.py" in hard
+    assert "methods/architectures/structured.py" not in hard
+    unrelated = ("paper/", "progress/", "data/", "study.py", "config.py", "cli.py", "evaluation/compare.py")
+    assert not [f for f in hard if f.startswith(unrelated) and f != "data/__init__.py"]
+
+
+def test_a_figure_depends_on_the_paper_room_and_not_on_training():
+    figures = names("alloymtl.paper.figures")
+    assert "paper/figures.py" in figures
+    assert not [f for f in figures if f.startswith("training/")]
+
+
+def test_a_data_file_belongs_to_the_module_of_its_name():
+    assert {"data/elements.py", "data/elements.csv"} <= names("alloymtl.data.features")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_lower_room_never_imports_a_higher_one(room):
+    higher = {f"alloymtl.{r}" for r in ROOMS[ROOMS.index(room) + 1 :]}
+    for file in (PACKAGE / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for module in modules:
+                assert not any(module == h or module.startswith(f"{h}.") for h in higher), f"{file.name}: {module}"
+
+
+@pytest.mark.parametrize("kind", FOLDERS)
+def test_parts_are_found_by_file_name_with_their_options(kind):
+    assert components.names(kind)
+    for name in components.names(kind):
+        assert components.resolve(kind, name, {}, "methods.m") == components.resolve(kind, name, {}, "methods.m")
+    assert "__init__" not in components.names(kind)

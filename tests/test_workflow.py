@@ -1,0 +1,282 @@
+"""The workflow as a user meets it: real runs of a small study, and what is run again after a change."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+PARTS = ("Snakefile", "workflow", "config", "envs", "paper", "slurm")
+SNAKEMAKE = Path(sys.executable).parent / "snakemake"
+TARGETS = ["all"] if shutil.which("latexmk") else ["tables", "figures"]
+SMALL = {
+    "study": "small",
+    "simulation": {"rows": {"resistivity": 400, "hardness": 120, "amorphous": 130}},
+    "tasks": {
+        name: {
+            **extra,
+            "sources": [{"path": f"results/small/raw/{name}.csv", "label": label, "composition": {"basis": "at.%"}}],
+        }
+        for name, label, extra in (
+            ("resistivity", "resistivity (μΩ·cm)", {"kind": "regression", "unit": "uohm_cm", "minimum": 0}),
+            ("hardness", "hardness (GPa)", {"kind": "regression", "unit": "GPa", "minimum": 0}),
+            ("amorphous", "amorphous (0/1)", {"kind": "classification"}),
+        )
+    },
+    "methods": {
+        "independent": {"architecture": "independent"},
+        "structured": {"architecture": "structured", "balancer": "inverse_size"},
+    },
+    "training": {"max_epochs": 3, "hidden": [16]},
+    "experiments": {
+        "main": {
+            "methods": ["independent", "structured"],
+            "comparisons": [["independent", "structured"]],
+            "seeds": [1, 2, 3],
+        }
+    },
+}
+
+
+def configure(folder, **changes):
+    """Write the small study's config with some top-level sections replaced."""
+    (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, **changes}, allow_unicode=True), encoding="utf-8")
+
+
+def snakemake(folder, *arguments, cores=2):
+    command = [SNAKEMAKE, "--configfile", "small.yaml", "--cores", str(cores), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+
+
+def planned(folder, *targets):
+    """Jobs that a dry run would execute: {rule: count}, without the targets themselves."""
+    result = snakemake(folder, "-n", "--", *(targets or TARGETS))
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = dict(re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.M))
+    return {
+        rule: int(n) for rule, n in found.items() if rule not in {"total", "all", "tables", "figures", "paper", "data"}
+    }
+
+
+def lay_out(folder):
+    """The project's files in an empty folder, as in a fresh clone."""
+    for part in PARTS:
+        source = REPOSITORY / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, folder / part, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
+    configure(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = lay_out(tmp_path_factory.mktemp("project"))
+    result = snakemake(folder, *TARGETS)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return folder
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A finished study of this test's own."""
+    return Path(shutil.copytree(finished, tmp_path / "project", symlinks=True))
+
+
+def test_the_chain_ends_in_everything_that_it_promises(finished):
+    results = finished / "results" / "small"
+    for name in ("alloys", "features", "split"):
+        assert (results / "data" / f"{name}.parquet").is_file()
+    assert (results / "data" / "rejects.csv").read_text().splitlines()[0] == "file,row,column,value,reason"
+    metrics = pd.read_parquet(results / "metrics.parquet")
+    assert metrics.columns.tolist() == [
+        "method", "level", "split_seed", "seed", "task", "partition", "metric", "value",
+    ]  # fmt: skip
+    assert metrics.value.notna().all()
+    assert len(metrics.groupby(["method", "seed"])) == 6
+    comparisons = pd.read_parquet(results / "comparisons.parquet")
+    contract = (
+        "baseline method level task metric n_pairs mean_difference ci_low ci_high t p_value p_holm effect_size verdict"
+    )
+    assert set(contract.split()) <= set(comparisons.columns)
+    assert (comparisons.n_pairs == 3).all()
+    record = json.loads((results / "runs/structured/level-all/split-42/seed-1/record.json").read_text())
+    assert record["simulated"] is True
+    assert record["specification"]["seed"] == 1
+    assert record["labels"]["hardness"] == {"train": 84, "validation": 18, "test": 18}
+    for stem in ("table1_data", "table2_comparison", "table3_tests", "table4_relations"):
+        assert all((results / "tables" / f"{stem}.{kind}").stat().st_size for kind in ("csv", "tex"))
+    for stem in ("figure2_relations", "figure3_validation", "figure4_errors", "figure5_confusion"):
+        assert all((results / "figures" / f"{stem}.{kind}").stat().st_size for kind in ("pdf", "png", "csv"))
+    if "all" in TARGETS:
+        assert (results / "paper" / "paper.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_second_run_does_nothing(finished):
+    assert planned(finished) == {}
+
+
+def test_touched_sources_and_a_checkout_rerun_nothing(project):
+    for file in [*project.rglob("*.py"), *project.rglob("*.smk"), *project.rglob("*.j2"), project / "Snakefile"]:
+        file.write_bytes(file.read_bytes())  # same content, new time: what a checkout leaves
+    assert planned(project) == {}
+
+
+def append(file, text="\n# another comment\n"):
+    with open(file, "a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def test_a_change_of_a_figures_code_redraws_and_retrains_nothing(project):
+    append(project / "workflow/alloymtl/paper/figures.py")
+    assert set(planned(project)) <= {"make_figures", "render"}
+    assert planned(project)["make_figures"] == 1
+
+
+def test_a_change_of_one_methods_code_trains_its_runs_alone(project):
+    append(project / "workflow/alloymtl/methods/architectures/structured.py")
+    jobs = planned(project, "runs")
+    assert jobs == {"train_structured": 3, "runs": 1}
+
+
+def test_a_new_method_and_a_new_seed_train_their_own_runs_alone(project):
+    methods = {**SMALL["methods"], "hard": {"architecture": "hard"}}
+    main = SMALL["experiments"]["main"]
+    configure(project, methods=methods, experiments={"main": {**main, "methods": [*methods]}})
+    assert planned(project, "runs") == {"train_hard": 3, "runs": 1}
+    configure(project, experiments={"main": {**main, "seeds": [1, 2, 3, 4]}})
+    assert planned(project, "runs") == {"train_independent": 1, "train_structured": 1, "runs": 1}
+    configure(project, experiments={"main": {**main, "split_seeds": [42, 43]}})
+    assert planned(project, "runs") == {"split": 1, "train_independent": 3, "train_structured": 3, "runs": 1}
+
+
+def test_another_title_redraws_and_retrains_nothing(project):
+    configure(project, paper={"title": "Another title"})
+    assert set(planned(project)) <= {"make_tables", "make_figures", "numbers", "render"}
+
+
+def test_a_deleted_record_retrains_one_run_which_ends_as_before(project):
+    run = project / "results/small/runs/structured/level-all/split-42/seed-2"
+    before = {name: (run / name).read_bytes() for name in ("predictions.parquet", "history.parquet")}
+    metrics = (project / "results/small/metrics.parquet").read_bytes()
+    (run / "record.json").unlink()
+    jobs = planned(project)
+    assert {rule: n for rule, n in jobs.items() if rule.startswith("train")} == {"train_structured": 1}
+    assert snakemake(project, "results/small/metrics.parquet").returncode == 0
+    assert {name: (run / name).read_bytes() for name in before} == before
+    assert (project / "results/small/metrics.parquet").read_bytes() == metrics
+
+
+def test_one_core_and_two_cores_give_the_same_bytes(finished, tmp_path):
+    folder = lay_out(tmp_path)
+    result = snakemake(folder, "results/small/comparisons.parquet", cores=1)
+    assert result.returncode == 0, result.stdout + result.stderr
+    for name in ("data/features.parquet", "metrics.parquet", "predictions.parquet", "comparisons.parquet"):
+        assert (folder / "results/small" / name).read_bytes() == (finished / "results/small" / name).read_bytes(), name
+
+
+def test_a_run_killed_in_the_middle_leaves_nothing_half_written_and_goes_on_to_the_same_end(project, tmp_path):
+    configure(project, training={"max_epochs": 150, "patience": 150, "checkpoint_seconds": 0, "hidden": [16]})
+    twin = Path(shutil.copytree(project, tmp_path / "twin", symlinks=True))
+    run = "results/small/runs/structured/level-all/split-42/seed-1"
+    shutil.rmtree(project / run)
+    command = [SNAKEMAKE, "--configfile", "small.yaml", "--cores", "1", f"{run}/record.json"]
+    child = subprocess.Popen(
+        command, cwd=project, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )  # fmt: skip
+    deadline = time.time() + 120
+    while not list((project / run).glob("*.checkpoint.npz")) and time.time() < deadline:
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    left = {file.name for file in (project / run).iterdir() if not file.name.startswith(".")}
+    assert any(name.endswith(".checkpoint.npz") for name in left)
+    assert not left & {"record.json", "predictions.parquet", "history.parquet", "relations.parquet"}
+    assert snakemake(project, "--unlock").returncode == 0
+    again = snakemake(project, f"{run}/record.json", "--rerun-incomplete")
+    assert again.returncode == 0, again.stderr
+    assert "resumes after epoch" in again.stdout + again.stderr
+    undisturbed = snakemake(twin, f"{run}/record.json")
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    for name in ("predictions.parquet", "history.parquet", "relations.parquet"):
+        assert (project / run / name).read_bytes() == (twin / run / name).read_bytes()
+
+
+# ---------------------------------------------------------------- a user's mistakes
+
+
+def said(result):
+    """What the user reads; never a traceback."""
+    text = result.stdout + result.stderr
+    assert result.returncode != 0, text
+    assert "Traceback" not in text, text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("section", "content", "message"),
+    [
+        ("mehtods", {}, "small.yaml: unknown key 'mehtods'. Mend: did you mean 'methods'?"),
+        ("methods", {"hard": {"architecture": "herd"}}, "small.yaml: methods.hard.architecture: there is no"),
+        ("data", {"elements": ["Al", "Xx"]}, "data.elements"),
+        ("evaluation", {"regression": ["r3"]}, "small.yaml: evaluation.regression[0]: there is no metric 'r3'"),
+    ],
+)
+def test_a_mistake_in_the_config_ends_before_any_job_in_one_line(tmp_path, section, content, message):
+    folder = lay_out(tmp_path)
+    configure(folder, **{section: content})
+    text = said(snakemake(folder, "all"))
+    assert message in text
+    assert len([line for line in text.splitlines() if line.strip()]) == 1, text
+
+
+def test_a_missing_raw_file_ends_before_any_job_in_one_line(tmp_path):
+    folder = lay_out(tmp_path)
+    configure(folder, simulation=None)
+    text = said(snakemake(folder, "all"))
+    assert "results/small/raw/resistivity.csv: this raw file does not exist." in text
+    assert len([line for line in text.splitlines() if line.strip()]) == 1, text
+
+
+def defect(row, column, value):
+    def change(table):
+        table.loc[row, column] = value
+        return table
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (defect(5, "Al", 55.5), r"hardness\.csv, row 7, .*sum"),
+        (defect(5, "hardness (GPa)", -1.0), r"hardness\.csv, row 7, .*hardness \(GPa\).*-1"),
+        (lambda table: table.iloc[:0], r"hardness\.csv.*(empty|no data)"),
+        (lambda table: table.rename(columns={"hardness (GPa)": "HV"}), r"hardness\.csv.*no column 'hardness \(GPa\)'"),
+    ],
+    ids=["composition does not sum", "negative label", "empty file", "missing column"],
+)
+def test_a_mistake_in_a_raw_file_ends_before_training_and_names_the_place(project, change, message):
+    raw = project / "results/small/raw/hardness.csv"
+    measured = project / "measured" / "hardness.csv"
+    measured.parent.mkdir()
+    change(pd.read_csv(raw)).to_csv(measured, index=False)
+    tasks = json.loads(json.dumps(SMALL["tasks"]))
+    tasks["hardness"]["sources"][0]["path"] = "measured/hardness.csv"
+    configure(project, tasks=tasks)
+    text = said(snakemake(project, *TARGETS))
+    last = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert last, text
+    assert re.search(message, last[-1]), text
+    assert "(log: results/small/logs/" in last[-1]
+    assert "train_" not in "".join(re.findall(r"^(?:local)?rule (\w+):", text, flags=re.M))
+    if "row 7" in message:
+        assert "measured/hardness.csv,7," in (project / "results/small/data/rejects.csv").read_text()

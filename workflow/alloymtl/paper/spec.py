@@ -1,0 +1,99 @@
+"""The study as the paper sees it: read from the step's parameter, which holds no paths and no code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alloymtl.run import FOLDERS, Level, Part
+from alloymtl.study import Experiment, Task
+
+MAIN = "main"
+
+
+@dataclass(frozen=True)
+class MethodView:
+    """A method's title, its parts by kind, and its training settings."""
+
+    name: str
+    title: str
+    parts: Mapping[str, Part]
+    training: Mapping[str, Any]
+
+    @property
+    def architecture(self) -> str:
+        """Name of its architecture."""
+        return self.parts["architecture"].name
+
+    @property
+    def balancer(self) -> str:
+        """Name of its balancer."""
+        return self.parts["balancer"].name
+
+
+@dataclass(frozen=True)
+class PaperStudy:
+    """What tables, figures and text need to know of a study."""
+
+    name: str
+    simulated: bool
+    tasks: tuple[Task, ...]
+    methods: Mapping[str, MethodView]
+    experiments: Mapping[str, Experiment]
+    evaluation: Mapping[str, Any]
+    paper: Mapping[str, Any]
+    split: Mapping[str, Any]
+    data: Mapping[str, Any]
+    simulation: Mapping[str, Any] | None
+
+    @classmethod
+    def from_spec(cls, spec: Mapping[str, Any]) -> PaperStudy:
+        """Read what ``alloymtl.study.Study.to_paper_dict`` wrote."""
+        experiments = [Experiment.from_dict(e) for e in spec["experiments"]]
+        return cls(
+            name=spec["study"],
+            simulated=spec["simulated"],
+            tasks=tuple(Task.from_dict(t) for t in spec["tasks"]),
+            methods={n: _method(n, values) for n, values in spec["methods"].items()},
+            experiments={e.name: e for e in experiments},
+            evaluation=spec["evaluation"],
+            paper=spec["paper"],
+            split=spec["split"],
+            data=spec["data"],
+            simulation=spec["simulation"],
+        )
+
+    @property
+    def main(self) -> Experiment:
+        """The experiment that the main comparison shows."""
+        return self.experiments[MAIN]
+
+    @property
+    def level(self) -> Level:
+        """The level that figures and text speak of: every alloy where that was run, else the largest."""
+        levels = self.main.levels
+        return "all" if "all" in levels else max(levels)
+
+    @property
+    def main_methods(self) -> tuple[MethodView, ...]:
+        """Methods of the main comparison, in order."""
+        return tuple(self.methods[name] for name in self.main.methods)
+
+    @property
+    def baseline(self) -> str:
+        """The first baseline: of the first comparison, or the first method where none is tested."""
+        return self.main.comparisons[0][0] if self.main.comparisons else self.main.methods[0]
+
+    def of_kind(self, kind: str) -> tuple[Task, ...]:
+        """Tasks of one kind, in order."""
+        return tuple(task for task in self.tasks if task.kind == kind)
+
+    def metrics(self, task: Task) -> tuple[str, ...]:
+        """Metrics that the main comparison shows for a task; verdicts speak of the first."""
+        return tuple(self.evaluation[task.kind])
+
+
+def _method(name: str, values: Mapping[str, Any]) -> MethodView:
+    parts = {kind: Part(kind, **values[kind]) for kind in FOLDERS}
+    return MethodView(name, values["title"], parts, values["training"])
