@@ -221,11 +221,14 @@ def test_a_comparison_is_the_paired_test_of_the_runs_on_test_rows(runs):
     metrics = tables["metrics"].query("level == '20' and partition == 'test' and task == 'density' and metric == 'r2'")
     x, y = (metrics[metrics["method"] == m].sort_values("seed")["value"] for m in ("hard", "alone"))
     expected, row = paired_t(x, y, 0.95), found.iloc[3]
-    assert (row["n_pairs"], row["df"], row["family"]) == (3, 2, 3)
+    assert (row["n_pairs"], row["df"], row["family"], row["primary"]) == (3, 2, 2, True)
     names = ["mean_difference", "ci_low", "ci_high", "t", "p_value"]
     assert row[names].tolist() == pytest.approx([getattr(expected, n) for n in names], rel=1e-9)
     assert row["effect_size"] == pytest.approx(hedges_g(x, y))
-    assert row["p_holm"] == pytest.approx(holm(found["p_value"][3:6])[0])
+    first = found.iloc[3:6]
+    assert first["primary"].tolist() == [True, False, True]  # the first metric of each task's kind
+    assert first["p_holm"].tolist()[::2] == pytest.approx(list(holm(first["p_value"][first["primary"]])))
+    assert first["p_holm"].tolist()[1] == pytest.approx(first["p_value"].tolist()[1])  # a family of one
 
 
 def test_verdicts_follow_the_direction_of_the_metric(runs):

@@ -34,6 +34,7 @@ COLUMNS = {
     "p_value": "float64",
     "p_holm": "float64",
     "family": "int64",
+    "primary": "bool",
     "effect_size": "float64",
     "verdict": "str",
 }
@@ -82,11 +83,13 @@ def values_on_test(metrics: pd.DataFrame, source: Path) -> Values:
 def family(
     experiment: Experiment, level: Level, tasks: Mapping[str, str], evaluation: Mapping[str, Any], values: Values
 ) -> list[dict[str, Any]]:
-    """All comparisons of one experiment at one level, which are one family of tests.
+    """All comparisons of one experiment at one level, in two families of tests.
 
     Each is a paired t-test over (split seed, seed) on the test partition, of ``method - baseline``; intervals have the
-    coverage 1 - alpha and are not corrected. ``p_holm`` is corrected by Holm's method for the whole family, that is
-    every pair of methods, task and metric of this experiment at this level; column ``family`` is the number of them.
+    coverage 1 - alpha and are not corrected. The first metric of each kind of task is the one that the study is judged
+    by, named before any run: tests of it are the primary family, tests of all other metrics, which say much the same
+    again, the secondary one. ``p_holm`` is corrected by Holm's method within the family, over every pair of methods,
+    task and metric in it; column ``family`` is the number of its tests, ``primary`` says which it is.
     ``verdict``: "better" or "worse" for the method where p_holm < alpha, "identical" where no run differs at all, else
     "not shown".
 
@@ -117,7 +120,10 @@ def family(
         for baseline, method, task, metric in tests
     ]
     results = [paired_t(x, y, 1 - evaluation["alpha"]) for x, y in samples]
-    corrected = holm([result.p_value for result in results])
+    primary = np.array([metric == evaluation[tasks[task]][0] for _, _, task, metric in tests], dtype=bool)
+    corrected = np.empty(len(tests))
+    for members in (primary, ~primary):
+        corrected[members] = holm([result.p_value for result, one in zip(results, members, strict=True) if one])
     return [
         {
             "experiment": experiment.name,
@@ -134,12 +140,13 @@ def family(
             "df": result.df,
             "p_value": result.p_value,
             "p_holm": float(p_holm),
-            "family": len(tests),
+            "family": int((primary == is_primary).sum()),
+            "primary": bool(is_primary),
             "effect_size": hedges_g(x, y),
             "verdict": verdict(result, float(p_holm), evaluation["alpha"], HIGHER_IS_BETTER[metric]),
         }
-        for (baseline, method, task, metric), (x, y), result, p_holm in zip(
-            tests, samples, results, corrected, strict=True
+        for (baseline, method, task, metric), (x, y), result, p_holm, is_primary in zip(
+            tests, samples, results, corrected, primary, strict=True
         )
     ]
 

@@ -168,9 +168,10 @@ def tests(material: Material, store: Store) -> None:
                 | {"verdict": found["verdict"], "key": key}
             )
     _tally(material, store)
-    families = material.comparisons.query("experiment == @study.main.name")["family"]
-    if len(families):
-        store.add("test.family", int(families.max()), count(int(families.max())))
+    main = material.comparisons[material.comparisons["experiment"] == study.main.name]
+    for name, family in (("primary", main[main["primary"]]), ("secondary", main[~main["primary"]])):
+        size = int(family["family"].max()) if len(family) else 0
+        store.add(f"test.{name}", size, count(size))
 
 
 def _tally(material: Material, store: Store) -> None:
