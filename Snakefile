@@ -38,3 +38,4 @@ rule all:
         rules.tables.input,
         rules.figures.input,
         rules.data.input,
+        rules.runs.input,

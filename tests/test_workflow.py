@@ -17,7 +17,7 @@ import yaml
 REPOSITORY = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "paper", "slurm")
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
-TARGETS = ["all"] if shutil.which("latexmk") else ["tables", "figures"]
+TARGETS = ["all"] if shutil.which("latexmk") else ["data", "runs", "tables", "figures"]
 SMALL = {
     "study": "small",
     "simulation": {"rows": {"resistivity": 400, "hardness": 120, "amorphous": 130}},
@@ -49,7 +49,7 @@ SMALL = {
 
 def configure(folder, **changes):
     """Write the small study's config with some top-level sections replaced."""
-    (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, **changes}, allow_unicode=True), encoding="utf-8")
+    (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, **changes}, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
 
 def snakemake(folder, *arguments, cores=2):

@@ -21,6 +21,7 @@ STALE_SECONDS = 120.0
 BAR_WIDTH = 24
 # Lines that are kept free of job bars: the build, what else runs, what failed, and the shell's prompt.
 OTHER_LINES = 6
+LONGEST_NAME = 60
 
 
 class RunningJobs:
@@ -85,8 +86,12 @@ def render(
         height: lines of the terminal; jobs beyond it are counted, not drawn.
         note: a line to add at the end.
     """
+    room = max(1, height - OTHER_LINES)
+    shown = jobs if len(jobs) <= room else jobs[: room - 1]
+    # A run's name ends in its seed, which is what tells runs apart: losses give way before names do.
+    longest = max(len(name) for name in (study, *(job.name for job in shown)))
     bars = Table.grid(padding=(0, 1))
-    bars.add_column(no_wrap=True)
+    bars.add_column(no_wrap=True, min_width=min(longest, LONGEST_NAME))
     bars.add_column(no_wrap=True)
     bars.add_column(no_wrap=True, overflow="ellipsis")
     bars.add_row(
@@ -94,8 +99,6 @@ def render(
         ProgressBar(total=output.total, completed=jobs_done(output, jobs), width=BAR_WIDTH),
         Text(_overall(output, jobs, elapsed)),
     )
-    room = max(1, height - OTHER_LINES)
-    shown = jobs if len(jobs) <= room else jobs[: room - 1]
     for job in shown:
         bar = ProgressBar(total=job.total_epochs, completed=job.epoch, width=BAR_WIDTH)
         text = f"epoch {job.epoch} of {job.total_epochs}, {job.losses()}"
