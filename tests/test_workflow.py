@@ -49,7 +49,8 @@ SMALL = {
 
 def configure(folder, **changes):
     """Write the small study's config with some top-level sections replaced."""
-    (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, **changes}, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    text = yaml.safe_dump({**SMALL, **changes}, allow_unicode=True, sort_keys=False)
+    (folder / "small.yaml").write_text(text, encoding="utf-8")
 
 
 def snakemake(folder, *arguments, cores=2):
