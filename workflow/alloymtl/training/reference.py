@@ -16,6 +16,9 @@ from alloymtl.run import Part
 
 torch.set_num_threads(1)  # one thread a job: many jobs run side by side, and results do not depend on the cores
 torch.use_deterministic_algorithms(True)
+# Moments of units that have died sink below the smallest normal number, where arithmetic is many times slower: without
+# this the structured network's steps took three times as long at epoch 40 as at epoch 1. They count as zero instead.
+torch.set_flush_denormal(True)
 
 
 class ReferenceEngine:
