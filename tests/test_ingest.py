@@ -15,7 +15,8 @@ from alloymtl.cli import main
 from alloymtl.data.check import check
 from alloymtl.data.ingest import ingest
 from alloymtl.errors import UserError
-from alloymtl.study import Source, Study, Task
+from alloymtl.study import Study
+from alloymtl.task import Source, Task
 
 ROOT = Path(__file__).parents[1]
 PUBLIC = ROOT.parent / "shared/data"

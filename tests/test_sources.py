@@ -4,12 +4,15 @@ import ast
 from pathlib import Path
 
 import pytest
+import yaml
 
 from alloymtl import components
 from alloymtl.run import FOLDERS
 from alloymtl.sources import sources
+from alloymtl.study import Study
 
 PACKAGE = Path(__file__).parents[1] / "workflow" / "alloymtl"
+CONFIG = Path(__file__).parents[1] / "config" / "config.yaml"
 ROOMS = ["data", "methods", "training", "evaluation", "paper"]
 
 
@@ -18,12 +21,18 @@ def names(*modules):
 
 
 def test_training_depends_on_its_method_and_neither_on_others_nor_on_what_only_reports():
-    hard = names("alloymtl.evaluation.job", "alloymtl.methods.architectures.hard")
+    method = Study.from_config(yaml.safe_load(CONFIG.read_text(encoding="utf-8")), "cfg").methods["hard"]
+    hard = names("alloymtl.evaluation.job", *method.modules())
     assert {"training/reference.py", "training/dataset.py", "evaluation/metrics.py", "methods/layers.py"} <= hard
     assert "methods/architectures/hard.py" in hard
     assert "methods/architectures/structured.py" not in hard
     unrelated = ("paper/", "progress/", "data/", "study.py", "config.py", "cli.py", "evaluation/compare.py")
     assert not [f for f in hard if f.startswith(unrelated) and f != "data/__init__.py"]
+
+
+def test_reading_a_config_decides_neither_data_nor_figures():
+    for step in ("data.ingest", "data.features", "data.split", "evaluation.collect", "paper.figures", "paper.render"):
+        assert not names(f"alloymtl.{step}") & {"study.py", "config.py", "components.py", "cli.py"}, step
 
 
 def test_a_figure_depends_on_the_paper_room_and_not_on_training():

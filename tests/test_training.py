@@ -19,7 +19,7 @@ from alloymtl.methods.samplers import uniform
 from alloymtl.run import Part, Run, Target
 from alloymtl.training import job
 from alloymtl.training.dataset import build
-from alloymtl.training.reference import ReferenceEngine
+from alloymtl.training.reference import Engine
 from alloymtl.training.schedule import EarlyStopping, Plateau
 from alloymtl.training.streams import dropout_keep, stream
 
@@ -33,7 +33,6 @@ TRAINING = {
     "patience": 30,
     "plateau_factor": 0.5,
     "plateau_patience": 1,
-    "checkpoint_seconds": 0,
     "engine": "reference",
 }
 OPTIONS = {
@@ -90,7 +89,7 @@ class Watcher:
 
 def train(run, dataset, folder, key="key", watcher=None):
     folder.mkdir(parents=True, exist_ok=True)
-    return job.train(run, dataset, folder, key, lambda group: contextlib.nullcontext(watcher or Watcher()))
+    return job.train(run, dataset, folder, key, lambda group: contextlib.nullcontext(watcher or Watcher()), 0)
 
 
 # ---------------------------------------------------------------- the step
@@ -154,7 +153,7 @@ def test_fifty_steps_equal_those_of_plain_torch():
     train_rows = dataset.rows("train", [0, 1, 2])
     x, y = dataset.x[train_rows], dataset.y[train_rows]
     weights = np.array([1.0, 6.5, 3.0])
-    engine = ReferenceEngine(
+    engine = Engine(
         x, y, [True, True, False], weights, run.parts["architecture"], run.parts["loss"], run.training,
         stream(3, ["a"], "initialisation"),
     )  # fmt: skip
@@ -192,7 +191,7 @@ def test_a_task_that_is_absent_from_a_batch_gives_its_head_no_gradient(method):
     run = a_run(method, weight_decay=0.0)
     dataset = data(rows(), run)
     train_rows = dataset.rows("train", [0])  # rows of the first task only
-    engine = ReferenceEngine(
+    engine = Engine(
         dataset.x[train_rows], dataset.y[train_rows], [True, True, False], np.ones(3), run.parts["architecture"],
         run.parts["loss"], run.training, stream(3, ["a"], "initialisation"),
     )  # fmt: skip
@@ -211,7 +210,7 @@ def test_structured_network_without_its_auxiliary_branch_is_the_hard_sharing_net
     for method in ("hard", "structured"):
         run = a_run(method)
         options = {**OPTIONS[method], **({"alpha": 0.0} if method == "structured" else {})}
-        engines[method] = ReferenceEngine(
+        engines[method] = Engine(
             x.numpy(), np.zeros((9, 3), np.float32), [True] * 3, np.ones(3), Part("architecture", method, options),
             run.parts["loss"], run.training, stream(3, ["a"], "initialisation"),
         )  # fmt: skip
@@ -226,7 +225,7 @@ def test_the_sparsity_penalty_alone_drives_every_relation_towards_zero():
     options = {**OPTIONS["structured"], "lambda_sparse": 1.0}
     y = np.full((8, 3), np.nan, np.float32)
     y[:, 0] = 0.0
-    engine = ReferenceEngine(
+    engine = Engine(
         np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32), y, [True] * 3, np.zeros(3),
         Part("architecture", "structured", options), run.parts["loss"], run.training,
         stream(1, ["a"], "initialisation"),
@@ -344,6 +343,9 @@ def test_fingerprint_tells_runs_inputs_and_code_apart():
     assert first == job.fingerprint(a_run(), {"features": "1"})
     assert first != job.fingerprint(a_run(seed=2), {"features": "1"})
     assert first != job.fingerprint(a_run(), {"features": "2"})
+    code = {file.relative_to(job.ROOT / "alloymtl").as_posix() for file in job.code_of(a_run("structured"))}
+    assert {"methods/architectures/structured.py", "methods/balancers/inverse_size.py", "training/reference.py"} <= code
+    assert {"methods/losses/mse.py", "methods/samplers/uniform.py", "training/loop.py", "run.py"} <= code
 
 
 def test_seeds_differ_and_an_independent_network_sees_its_own_task_only(tmp_path):

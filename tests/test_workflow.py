@@ -159,6 +159,12 @@ def test_a_new_method_and_a_new_seed_train_their_own_runs_alone(project):
     assert planned(project, "runs") == {"split": 1, "train_independent": 3, "train_structured": 3, "runs": 1}
 
 
+def test_new_code_that_reads_configs_reruns_nothing(project):
+    for name in ("study", "config", "components", "cli", "errors"):
+        append(project / f"workflow/alloymtl/{name}.py")
+    assert planned(project) == {}
+
+
 def test_another_title_redraws_and_retrains_nothing(project):
     configure(project, paper={"title": "Another title"})
     assert set(planned(project)) <= {"make_tables", "make_figures", "numbers", "render"}
@@ -185,13 +191,14 @@ def test_one_core_and_two_cores_give_the_same_bytes(finished, tmp_path):
 
 
 def test_a_run_killed_in_the_middle_leaves_nothing_half_written_and_goes_on_to_the_same_end(project, tmp_path):
-    configure(project, training={"max_epochs": 150, "patience": 150, "checkpoint_seconds": 0, "hidden": [16]})
+    configure(project, training={"max_epochs": 150, "patience": 150, "hidden": [16]})
     twin = Path(shutil.copytree(project, tmp_path / "twin", symlinks=True))
     run = "results/small/runs/structured/level-all/split-42/seed-1"
     shutil.rmtree(project / run)
     command = [SNAKEMAKE, "--configfile", "small.yaml", "--cores", "1", f"{run}/record.json"]
     child = subprocess.Popen(
-        command, cwd=project, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=project, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "ALLOYMTL_CHECKPOINT_SECONDS": "0"},
     )  # fmt: skip
     deadline = time.time() + 120
     while not list((project / run).glob("*.checkpoint.npz")) and time.time() < deadline:

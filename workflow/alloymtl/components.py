@@ -9,6 +9,7 @@ milliseconds and needs no torch.
 from __future__ import annotations
 
 import ast
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ def extras(kind: str, name: str) -> tuple[str, ...]:
     return _constants(kind, name).get("EXTRAS", ())
 
 
+def _fits(value: Any, default: Any) -> bool:
+    """Whether an option's value is of the kind of its default; no option of any part takes a negative number."""
+    if isinstance(value, bool) or isinstance(default, bool) or not isinstance(default, (int, float)):
+        return isinstance(value, type(default))
+    return isinstance(value, int if isinstance(default, int) else (int, float)) and 0 <= value < math.inf
+
+
 def resolve(kind: str, name: str, options: dict[str, Any], key: str) -> dict[str, Any]:
     """A part's full options: its defaults, overlaid with what the config sets.
 
@@ -57,12 +65,7 @@ def resolve(kind: str, name: str, options: dict[str, Any], key: str) -> dict[str
         if option not in defaults:
             raise UserError(where, f"{kind} {name!r} has no such option.", suggestion(option, list(defaults)))
         default = defaults[option]
-        number = isinstance(default, (int, float)) and not isinstance(default, bool)
-        good = (
-            isinstance(value, (int, float)) and not isinstance(value, bool)
-            if number
-            else isinstance(value, type(default))
-        )
-        if not good:
-            raise UserError(where, f"{value!r} is not of the type of its default {default!r}.", "change the value.")
+        if not _fits(value, default):
+            what = f"{value!r} is not of the kind of its default {default!r}."
+            raise UserError(where, what, "change the value: a number is whole where its default is, and not negative.")
     return {**defaults, **options}

@@ -25,6 +25,11 @@ def run_folder(method: str, level: Level, split_seed: int, seed: int) -> str:
     return f"{method}/level-{level}/split-{split_seed}/seed-{seed}"
 
 
+def engine_module(training: Mapping[str, Any]) -> str:
+    """Dotted module of the engine that training settings ask for."""
+    return f"alloymtl.training.{training['engine']}"
+
+
 @dataclass(frozen=True)
 class Target:
     """A task as training sees it."""
@@ -71,6 +76,10 @@ class Run:
     def folder(self) -> str:
         """Its folder below ``runs/``."""
         return run_folder(self.method, self.level, self.split_seed, self.seed)
+
+    def modules(self) -> list[str]:
+        """Dotted modules that the run asks for by name: its parts and its engine."""
+        return [*(part.module for part in self.parts.values()), engine_module(self.training)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the parameter of a rule and for the run record."""

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# By contract these tell the user something and decide no number; a better message must not retrain a study.
-WITHOUT_EFFECT = ("alloymtl.errors", "alloymtl.progress")
+# By contract these decide no number: a better message must not retrain a study.
+WITHOUT_EFFECT = ("alloymtl.errors", "alloymtl.progress", "alloymtl.sources")
 
 
 def _file(module: str) -> Path | None:

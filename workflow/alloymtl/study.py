@@ -6,66 +6,17 @@ study that decides its output, as one parameter, so that nothing else can make i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from alloymtl import components
 from alloymtl.config import validate
 from alloymtl.errors import UserError, suggestion
-from alloymtl.run import FOLDERS, Level, Part, Run, Target
-
-
-@dataclass(frozen=True)
-class Source:
-    """One raw file of a task: where it lies and how its columns are to be read."""
-
-    path: str
-    label: str
-    composition: Mapping[str, Any]
-    unit: str | None = None
-    classes: Mapping[str, int] | None = None
-    id: str | None = None
-    encoding: str = "utf-8-sig"
-    separator: str = ","
-    url: str = ""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One property to predict."""
-
-    name: str
-    kind: str
-    title: str = ""
-    unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    transform: str = "none"
-    positive: str = "positive"
-    negative: str = "negative"
-    sources: tuple[Source, ...] = ()
-
-    @property
-    def is_regression(self) -> bool:
-        """Whether a number is predicted, as against the probability of a class."""
-        return self.kind == "regression"
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Task:
-        """The task that ``to_dict`` wrote."""
-        sources = tuple(Source(**s) for s in values.get("sources", ()))
-        return cls(**{**values, "sources": sources})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, sources included."""
-        return asdict(self)
-
-    def target(self) -> Target:
-        """What a training run depends on: no titles, no files."""
-        return Target(name=self.name, kind=self.kind, transform=self.transform)
+from alloymtl.experiment import Experiment
+from alloymtl.run import FOLDERS, Level, Part, Run, engine_module
+from alloymtl.task import Task
 
 
 @dataclass(frozen=True)
@@ -85,35 +36,12 @@ class Method:
         return {kind: getattr(self, kind) for kind in FOLDERS}
 
     def modules(self) -> list[str]:
-        """Dotted modules of its parts."""
-        return [part.module for part in self.parts().values()]
+        """Dotted modules of its parts and its engine."""
+        return [*(part.module for part in self.parts().values()), engine_module(self.training)]
 
     def extras(self) -> tuple[str, ...]:
         """Files that its parts add to a run's folder, without their ending."""
         return tuple(name for kind, part in self.parts().items() for name in components.extras(kind, part.name))
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """The cells of the matrix that one table or figure needs, and the pairs of methods that it tests."""
-
-    name: str
-    methods: tuple[str, ...]
-    comparisons: tuple[tuple[str, str], ...]
-    levels: tuple[Level, ...]
-    split_seeds: tuple[int, ...]
-    seeds: tuple[int, ...]
-
-    def cells(self) -> Iterator[tuple[str, Level, int, int]]:
-        """(method, level, split seed, seed) of each run."""
-        return product(self.methods, self.levels, self.split_seeds, self.seeds)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Experiment:
-        """The experiment that ``dataclasses.asdict`` and JSON wrote."""
-        pairs = tuple((a, b) for a, b in values["comparisons"])
-        rest = {k: tuple(values[k]) for k in ("methods", "levels", "split_seeds", "seeds")}
-        return cls(name=values["name"], comparisons=pairs, **rest)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from alloymtl.data.labels import NO_VALUE, read_labels
 from alloymtl.data.raw import RawTable, read_table
 from alloymtl.data.screening import Reason, Screening
 from alloymtl.data.union import Reading, measurements, unite
-from alloymtl.study import Source, Task
+from alloymtl.task import Source, Task
 
 DUPLICATE = Reason("duplicate id", "remove the row, or give it an id of its own.")
 REJECT_COLUMNS = ["file", "row", "column", "value", "reason"]

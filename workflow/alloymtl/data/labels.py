@@ -7,7 +7,7 @@ import pandas as pd
 
 from alloymtl.data.screening import Reason, Screening
 from alloymtl.data.units import convert
-from alloymtl.study import Source, Task
+from alloymtl.task import Source, Task
 
 NO_VALUE = Reason("no value", "nothing to mend: the row holds no label.", invalid=False)
 NOT_A_NUMBER = Reason("label is not a number", "correct the cell, or empty it.")
@@ -46,6 +46,10 @@ def _numbers(text: pd.Series, task: Task, source: Source, screening: Screening, 
     infinite = Reason(f"label is not finite in {task.unit}", "correct the cell, or empty it.")
     screening.reject(~np.isfinite(labels), infinite, source.label, text)
     bounds = f"tasks.{task.name}"
+    if task.transform == "log10":
+        what = "label is not positive, and the task takes its log10"
+        barred = Reason(what, f"correct the cell, or set {bounds}.transform: none.")
+        screening.reject(labels <= 0, barred, source.label, text)
     if task.minimum is not None:
         low = Reason(f"label below {task.minimum:g} {task.unit}", f"correct the cell, or set {bounds}.minimum.")
         screening.reject(labels < task.minimum, low, source.label, text)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from alloymtl.errors import UserError
-from alloymtl.study import Source
+from alloymtl.task import Source
 
 ENCODINGS = ("utf-8-sig", "cp949", "cp1252")  # the usual ones, the strictest first
 SEPARATORS = (",", ";", "\t", "|")

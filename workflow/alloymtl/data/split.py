@@ -140,7 +140,8 @@ def split(features: pd.DataFrame, kinds: Mapping[str, str], settings: Mapping[st
     """The split table: alloy, task, partition, order; one line per label.
 
     Raises:
-        UserError: a partition would hold no alloy of some task.
+        UserError: a partition would hold no alloy of some task, or labels that are all the same: no metric would be
+            defined on it.
     """
     labels = features[[f"y:{t}" for t in kinds]].set_axis(list(kinds), axis=1)
     if settings["kind"] == "grouped":
@@ -151,9 +152,11 @@ def split(features: pd.DataFrame, kinds: Mapping[str, str], settings: Mapping[st
     for task in kinds:
         rows = np.flatnonzero(labels[task].notna())
         for p, name in enumerate(PARTITIONS):
-            if not (placed[rows] == p).any():
+            held = np.unique(labels[task].to_numpy()[rows[placed[rows] == p]])
+            if len(held) < 2:
+                what = f"no alloy for {name}." if not len(held) else f"all labels of {name} are {held[0]:g}."
                 mend = "choose another split seed, split.kind stratified, or bring more alloys."
-                raise UserError(f"split seed {seed}, task {task}", f"no alloy for {name}.", mend)
+                raise UserError(f"split seed {seed}, task {task}", what, mend)
         parts.append(
             pd.DataFrame(
                 {

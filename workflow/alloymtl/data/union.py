@@ -11,7 +11,7 @@ import pandas as pd
 
 from alloymtl.data.composition import alloy_ids, identities, systems
 from alloymtl.data.screening import Reason, Screening
-from alloymtl.study import Task
+from alloymtl.task import Task
 
 CONFLICT = Reason("conflicting classes", "keep the rows of one class for this alloy.")
 

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 
 from alloymtl.errors import UserError
 from alloymtl.evaluation.metrics import NAMES
+from alloymtl.experiment import Experiment
 from alloymtl.files import write_parquet
 from alloymtl.run import PARTITIONS, Level, run_folder
-from alloymtl.study import Experiment
 
 log = logging.getLogger("alloymtl")
 

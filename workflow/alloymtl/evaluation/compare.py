@@ -13,9 +13,9 @@ import pandas as pd
 from alloymtl.errors import UserError
 from alloymtl.evaluation.metrics import HIGHER_IS_BETTER, check_metrics
 from alloymtl.evaluation.statistics import PairedT, hedges_g, holm, paired_t
+from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet, write_parquet
 from alloymtl.run import Level
-from alloymtl.study import Experiment
 
 PARTITION = "test"
 COLUMNS = {

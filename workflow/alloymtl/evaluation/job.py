@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import subprocess
 import time
@@ -100,7 +101,8 @@ def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[s
         name = f"{run.method}{tasks} level-{run.level} split-{run.split_seed} seed-{run.seed}"
         return Reporter(folder / "progress.json", name, run.training["max_epochs"])
 
-    outcome = train(run, data, folder, fingerprint(run, checksums), observe)
+    seconds = float(os.environ.get("ALLOYMTL_CHECKPOINT_SECONDS", "30"))
+    outcome = train(run, data, folder, fingerprint(run, checksums), observe, seconds)
     content = record(run, data, outcome, checksums, time.monotonic() - began)
     history = pd.concat([pd.DataFrame(fit.history) for fit in outcome.fits.values()], ignore_index=True)
     write_parquet(outputs["predictions"], outcome.predictions)

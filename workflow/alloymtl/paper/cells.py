@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from alloymtl.errors import UserError
 from alloymtl.evaluation.compare import values_on_test
+from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet
 from alloymtl.paper.spec import PaperStudy
-from alloymtl.study import Experiment, Level, Task
+from alloymtl.run import Level
+from alloymtl.task import Task
 
 RUN = ("method", "level", "split_seed", "seed")
 MEND = "build the target `runs`, then the collected tables again."

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alloymtl.components import suggestion
-from alloymtl.errors import UserError
+from alloymtl.errors import UserError, suggestion
 from alloymtl.evaluation.metrics import HIGHER_IS_BETTER
 from alloymtl.paper.latex import Tex, decimals_for, escape
-from alloymtl.study import Task
+from alloymtl.task import Task
 
 PARTITIONS = {"train": "training", "validation": "validation", "test": "test"}
 STANDARDISED = "_z"

@@ -12,7 +12,7 @@ from alloymtl.paper.cells import of_main
 from alloymtl.paper.display import figure_text
 from alloymtl.paper.material import Material
 from alloymtl.paper.style import TEXT_WIDTH, colours, notice
-from alloymtl.study import Task
+from alloymtl.task import Task
 
 COLUMNS = ["task", "method", "actual", "predicted", "alloys", "row_share"]
 PER_ROW = 4

@@ -15,7 +15,7 @@ from alloymtl.paper.display import figure_text, unit_in_figure
 from alloymtl.paper.material import Material
 from alloymtl.paper.spec import PaperStudy
 from alloymtl.paper.style import colours, method_legend, notice, panels
-from alloymtl.study import Task
+from alloymtl.task import Task
 
 COLUMNS = ["task", "method", "split_seed", "seed", "series", "share", "error"]
 LEVELS = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)

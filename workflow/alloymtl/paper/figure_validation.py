@@ -11,7 +11,7 @@ from alloymtl.paper.cells import of_main
 from alloymtl.paper.display import figure_text
 from alloymtl.paper.material import Material
 from alloymtl.paper.style import colours, method_legend, panels
-from alloymtl.study import Task
+from alloymtl.task import Task
 
 COLUMNS = ["task", "method", "series", "split_seed", "seed", "epoch", "loss"]
 

@@ -15,7 +15,8 @@ from alloymtl.errors import UserError
 from alloymtl.files import read_json, read_parquet
 from alloymtl.paper.cells import MEND, Scores, of_main, runs
 from alloymtl.paper.spec import MethodView, PaperStudy
-from alloymtl.study import Level, Task
+from alloymtl.run import Level
+from alloymtl.task import Task
 
 TEST_NUMBERS = ("mean_difference", "ci_low", "ci_high", "t", "df", "p_value", "p_holm", "effect_size")
 

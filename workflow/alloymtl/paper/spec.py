@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alloymtl.experiment import Experiment
 from alloymtl.run import FOLDERS, Level, Part
-from alloymtl.study import Experiment, Task
+from alloymtl.task import Task
 
 MAIN = "main"
 

@@ -29,7 +29,8 @@ from alloymtl.paper.layout import TABLES
 from alloymtl.paper.material import TEST_NUMBERS, Material
 from alloymtl.paper.spec import MethodView, PaperStudy
 from alloymtl.paper.tabular import PLUS_MINUS, Table, Tabular, bold, spanning
-from alloymtl.study import Level, Task
+from alloymtl.run import Level
+from alloymtl.task import Task
 
 REGISTRY: dict[str, Callable[[Material], Table]] = {}
 

@@ -104,13 +104,17 @@ def build(features: pd.DataFrame, split: pd.DataFrame, tasks: Sequence[Target], 
         part = kept[kept["task"] == task.name]
         rows = row_of.loc[part["alloy"]].to_numpy()
         labels[rows, column] = features[f"y:{task.name}"].to_numpy()[rows]
+        if task.transform == "log10" and (labels[rows, column] <= 0).any():
+            mend = "reject such labels, or set transform: none."
+            raise UserError(f"tasks.{task.name}.transform", "log10 of a label that is not positive.", mend)
         partition[rows] = part["partition"].map(PARTITIONS.index).to_numpy()
     used = np.flatnonzero(partition >= 0)
     labels, partition = labels[used], partition[used]
     x = features[[c for c in features.columns if c.startswith("x:")]].to_numpy(np.float64)[used]
     train = partition == PARTITIONS.index("train")
-    sd = x[train].std(axis=0)
-    x = (x - x[train].mean(axis=0)) / np.where(sd > 0, sd, 1.0)
+    # A feature that training never saw vary says nothing. Its SD may be rounding noise, so its range decides.
+    varies = np.ptp(x[train], axis=0) > 0
+    x = np.where(varies, (x - x[train].mean(axis=0)) / np.where(varies, x[train].std(axis=0), 1.0), 0.0)
     scales = tuple(_standardisation(task, labels[train, column]) for column, task in enumerate(tasks))
     y = np.stack([t.standardise(labels[:, c]) for c, t in enumerate(scales)], axis=1)
     return Dataset(
@@ -128,11 +132,8 @@ def _standardisation(task: Target, labels: np.ndarray) -> Standardisation:
     labels = labels[~np.isnan(labels)]
     if not task.is_regression:
         return Standardisation("none", 0.0, 1.0, 1.0)
-    if task.transform == "log10" and (labels <= 0).any():
-        mend = "set its minimum above 0, or transform: none."
-        raise UserError(f"tasks.{task.name}.transform", "log10 of a label that is not positive.", mend)
     values = np.log10(labels) if task.transform == "log10" else labels
     sd = float(values.std())
-    if not sd > 0:
+    if not np.ptp(values) > 0:
         raise UserError(f"task {task.name}", "all training labels are equal.", "bring labels that differ.")
     return Standardisation(task.transform, float(values.mean()), sd, float(labels.std()))

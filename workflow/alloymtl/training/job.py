@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.files import sha256
-from alloymtl.run import Run
+from alloymtl.run import Run, engine_module
+from alloymtl.sources import ROOT, sources
 from alloymtl.training.dataset import Dataset
-from alloymtl.training.loop import Fit, Loop, Observer
-from alloymtl.training.reference import ReferenceEngine
+from alloymtl.training.loop import Engine, Fit, Loop, Observer
 from alloymtl.training.streams import stream
 
 SCORED = ("validation", "test")
@@ -42,18 +41,20 @@ class Outcome:
     engine: str
 
 
+def code_of(run: Run) -> list[Path]:
+    """Source files that decide a run's numbers: this job's, its engine's and those of its method's parts."""
+    return [ROOT / file for file in sources([__name__, *run.modules()], ROOT)]
+
+
 def fingerprint(run: Run, inputs: dict[str, str]) -> str:
-    """Checksum of all that decides a run's numbers: specification, input checksums, and the code that is loaded."""
-    files = sorted(
-        str(m.__file__)
-        for n, m in sys.modules.items()
-        if n.split(".")[0] == "alloymtl" and getattr(m, "__file__", None)
-    )
-    code = [sha256(f) for f in files]
+    """Checksum of all that decides a run's numbers: specification, input checksums, and code."""
+    code = [sha256(file) for file in code_of(run)]
     return hashlib.sha256(json.dumps([run.to_dict(), inputs, code], sort_keys=True).encode()).hexdigest()
 
 
-def train(run: Run, data: Dataset, folder: Path, key: str, observe: ObserverFactory) -> Outcome:
+def train(
+    run: Run, data: Dataset, folder: Path, key: str, observe: ObserverFactory, checkpoint_seconds: float = 30.0
+) -> Outcome:
     """Train every group of tasks of a run and predict its validation and test rows.
 
     Args:
@@ -62,6 +63,7 @@ def train(run: Run, data: Dataset, folder: Path, key: str, observe: ObserverFact
         folder: where checkpoints go.
         key: fingerprint that a checkpoint must carry to be resumed from.
         observe: opens an observer for a group's name.
+        checkpoint_seconds: at least this long between checkpoints; it decides no number.
     """
     names = [t.name for t in run.tasks]
     architecture = importlib.import_module(run.parts["architecture"].module)
@@ -70,7 +72,10 @@ def train(run: Run, data: Dataset, folder: Path, key: str, observe: ObserverFact
         columns = [names.index(name) for name in group]
         label = "+".join(group)
         with observe(label) as observer:
-            engine, fits[label] = _fit(run, data, group, columns, folder / f"{label}.checkpoint.npz", key, observer)
+            loop = _loop(run, data, group, columns)
+            path = folder / f"{label}.checkpoint.npz"
+            fits[label] = loop.run(observer, path, key, checkpoint_seconds)
+            engine = loop.engine
         predictions += _predict(engine, data, columns)
         learned = engine.relations()
         if learned is not None:
@@ -89,13 +94,11 @@ def train(run: Run, data: Dataset, folder: Path, key: str, observe: ObserverFact
     )
 
 
-def _fit(
-    run: Run, data: Dataset, group: list[str], columns: list[int], path: Path, key: str, observer: Observer
-) -> tuple[ReferenceEngine, Fit]:
+def _loop(run: Run, data: Dataset, group: list[str], columns: list[int]) -> Loop:
     train_rows, validation_rows = (data.rows(p, columns) for p in ("train", "validation"))
     balancer_module = importlib.import_module(run.parts["balancer"].module)
     coefficients = balancer_module.coefficients(data.sizes()[columns], run.parts["balancer"].options)
-    engine = ReferenceEngine(
+    engine = importlib.import_module(engine_module(run.training)).Engine(
         x=data.x[train_rows],
         y=data.y[np.ix_(train_rows, columns)],
         regression=[data.tasks[c].is_regression for c in columns],
@@ -105,7 +108,7 @@ def _fit(
         training=run.training,
         rng=stream(run.seed, group, "initialisation"),
     )
-    loop = Loop(
+    return Loop(
         engine=engine,
         group=group,
         sampler=importlib.import_module(run.parts["sampler"].module),
@@ -115,10 +118,9 @@ def _fit(
         settings=run.training,
         seed=run.seed,
     )
-    return engine, loop.run(observer, path, key)
 
 
-def _predict(engine: ReferenceEngine, data: Dataset, columns: list[int]) -> list[pd.DataFrame]:
+def _predict(engine: Engine, data: Dataset, columns: list[int]) -> list[pd.DataFrame]:
     parts = []
     for position, column in enumerate(columns):
         task, scale = data.tasks[column], data.scales[column]

@@ -36,6 +36,12 @@ class Engine(Protocol):
     def losses(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Mean unweighted loss of each task over labelled rows, without dropout."""
 
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Outputs (rows x tasks) without dropout: standardised values, logits for a class."""
+
+    def relations(self) -> np.ndarray | None:
+        """Learned relations (tasks x tasks) where the architecture has them."""
+
     def set_learning_rate(self, rate: float) -> None:
         """Learning rate of the steps to come."""
 
@@ -111,7 +117,7 @@ class Loop:
         self.fit = Fit(task_steps=dict.fromkeys(self.group, 0))
         self.best: dict[str, np.ndarray] = {}
 
-    def run(self, observer: Observer, checkpoint_path: Path, key: str) -> Fit:
+    def run(self, observer: Observer, checkpoint_path: Path, key: str, checkpoint_seconds: float) -> Fit:
         """Train until the patience or the epochs are used up, then take back the best epoch's parameters.
 
         The joint validation loss, which decides about the best epoch and the learning rate, is the sum over tasks of
@@ -121,6 +127,7 @@ class Loop:
             observer: told of each epoch.
             checkpoint_path: where to save and where to resume from.
             key: fingerprint that a checkpoint must carry to be resumed from.
+            checkpoint_seconds: at least this long between checkpoints.
 
         Raises:
             UserError: training diverged.
@@ -132,7 +139,7 @@ class Loop:
             epoch += 1
             joint = self._epoch(epoch)
             observer.update(epoch, {"validation loss": joint})
-            if time.monotonic() - saved >= self.settings["checkpoint_seconds"]:
+            if time.monotonic() - saved >= checkpoint_seconds:
                 self._save(checkpoint_path, key)
                 saved = time.monotonic()
         self.engine.load_parameters(self.best)

@@ -1,0 +1,33 @@
+"""The runs that one table or figure needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from alloymtl.run import Level
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The cells of the matrix that one table or figure needs, and the pairs of methods that it tests."""
+
+    name: str
+    methods: tuple[str, ...]
+    comparisons: tuple[tuple[str, str], ...]
+    levels: tuple[Level, ...]
+    split_seeds: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+    def cells(self) -> Iterator[tuple[str, Level, int, int]]:
+        """(method, level, split seed, seed) of each run."""
+        return product(self.methods, self.levels, self.split_seeds, self.seeds)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Experiment:
+        """The experiment that ``dataclasses.asdict`` and JSON wrote."""
+        pairs = tuple((a, b) for a, b in values["comparisons"])
+        rest = {k: tuple(values[k]) for k in ("methods", "levels", "split_seeds", "seeds")}
+        return cls(name=values["name"], comparisons=pairs, **rest)
