@@ -12,6 +12,7 @@ from alloymtl.errors import UserError
 from alloymtl.evaluation import collect, compare
 from alloymtl.evaluation.metrics import NAMES
 from alloymtl.evaluation.statistics import hedges_g, holm, paired_t
+from alloymtl.experiment import Experiment
 
 TASKS = {"density": "regression", "ductile": "classification"}
 PARTITIONS = ("train", "validation", "test")
@@ -289,3 +290,35 @@ def test_an_unknown_metric_or_a_single_run_stops_the_comparison(runs):
         compared(runs, evaluation={**EVALUATION, "regression": ["r3"]})
     with pytest.raises(UserError, match=r"experiments.main.seeds"):
         compared(runs, experiments=[{**MAIN, "seeds": [1]}])
+
+
+def crossed(rng, difference):
+    """Values of two equally noisy methods on 4 splits x 6 seeds, where the split decides as much as the seed."""
+    splits, seeds = tuple(range(4)), tuple(range(6))
+    experiment = Experiment("main", ("one", "two"), (("one", "two"),), ("all",), splits, seeds)
+    values = {}
+    for method, shift in (("one", 0.0), ("two", difference)):
+        for split in splits:
+            of_split = rng.normal()
+            for seed in seeds:
+                values[method, "all", split, seed, "density", "r2"] = shift + of_split + rng.normal()
+    evaluation = {"regression": ["r2"], "classification": ["f1"], "alpha": 0.05}
+    (row,) = compare.family(experiment, "all", {"density": "regression"}, evaluation, values)
+    return row, values
+
+
+def test_with_several_splits_the_splits_are_the_pairs():
+    row, values = crossed(np.random.default_rng(0), 0.5)
+    means = {
+        m: [np.mean([values[m, "all", split, seed, "density", "r2"] for seed in range(6)]) for split in range(4)]
+        for m in ("one", "two")
+    }
+    expected = paired_t(means["two"], means["one"], 0.95)
+    assert (row["n_pairs"], row["df"]) == (4, 3)
+    assert row["p_value"] == pytest.approx(expected.p_value)
+
+
+def test_where_nothing_differs_five_in_a_hundred_tests_say_so():
+    rng = np.random.default_rng(1)
+    found = np.mean([crossed(rng, 0.0)[0]["p_value"] < 0.05 for _ in range(400)])
+    assert found == pytest.approx(0.05, abs=0.03)  # three standard errors; seeds as pairs would give 0.4

@@ -43,6 +43,31 @@ def test_shipped_configs_are_studies(name):
 
 FIRST = ("tasks", "hardness", "sources", 0)
 MISTAKES = {
+    "number as a key": (put, ("tasks", "hardness", 3), 1, r"cfg: tasks.hardness: the key 3 is not text"),
+    "boolean as a class": (
+        put,
+        (*("tasks", "amorphous", "sources", 0), "classes"),
+        {True: 1, False: 0},
+        r"tasks.amorphous.sources\[0\].classes: the key True is not text",
+    ),
+    "number that YAML reads as text": (
+        put,
+        ("training",),
+        {"learning_rate": "1e-3"},
+        r"training.learning_rate: '1e-3' is not of type number. Mend: write 0.001",
+    ),
+    "negative option": (
+        put,
+        ("methods", "structured", "architecture_options"),
+        {"head": -3},
+        r"architecture_options.head: -3 is not of the kind",
+    ),
+    "bounds the wrong way round": (
+        put,
+        ("tasks", "hardness", "maximum"),
+        -1,
+        r"cfg: tasks.hardness: minimum 0 is above maximum -1",
+    ),
     "misspelt key": (
         put, ("tasks", "hardness", "unti"), "GPa",
         r"tasks.hardness: unknown key 'unti'.* did you mean 'unit'",
@@ -61,7 +86,7 @@ MISTAKES = {
     ),
     "task without a label column": (
         drop, (*FIRST, "label"), None,
-        r"tasks.hardness.sources.0: the key 'label' is missing",
+        r"tasks.hardness.sources\[0\]: the key 'label' is missing",
     ),
     "unknown architecture": (
         put, ("methods", "hard", "architecture"), "herd",
@@ -127,6 +152,13 @@ def test_a_mistake_in_the_config_ends_in_one_line_that_names_the_key_and_the_men
         Study.from_config(config, "cfg")
     assert "\n" not in str(caught.value)
     assert caught.value.mend
+
+
+def test_a_number_among_the_classes_is_the_cell_with_that_number():
+    config = load()
+    config["tasks"]["amorphous"]["sources"][0]["classes"] = {0: 0, "glass": 1}
+    source = Study.from_config(config, "cfg").tasks[2].sources[0]
+    assert source.classes == {"0": 0, "glass": 1}
 
 
 def test_a_missing_raw_file_is_named_with_its_key_and_its_origin(tmp_path, monkeypatch):

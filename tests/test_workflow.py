@@ -166,7 +166,10 @@ def test_new_code_that_reads_configs_reruns_nothing(project):
 
 
 def test_another_title_redraws_and_retrains_nothing(project):
-    configure(project, paper={"title": "Another title"})
+    tasks = json.loads(json.dumps(SMALL["tasks"]))
+    tasks["hardness"]["title"] = "Indentation hardness"
+    tasks["hardness"]["sources"][0]["url"] = "https://example.org"
+    configure(project, paper={"title": "Another title"}, tasks=tasks)
     assert set(planned(project)) <= {"make_tables", "make_figures", "numbers", "render"}
 
 

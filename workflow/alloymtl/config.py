@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -43,7 +44,27 @@ def _with_defaults(value: Any, rule: Mapping[str, Any]) -> Any:
 
 
 def _dotted(path: list[Any]) -> str:
-    return ".".join(str(part) for part in path)
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _text_keys(value: Any, source: str, path: list[Any]) -> Any:
+    """A copy in which every key is text; YAML also knows numbers and booleans as keys.
+
+    A number under ``classes`` stands for a cell with that number. Whether ``yes`` was meant as text nobody can tell.
+    """
+    if isinstance(value, list):
+        return [_text_keys(item, source, [*path, number]) for number, item in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    copied = {}
+    for key, item in value.items():
+        if isinstance(key, int) and not isinstance(key, bool) and path and path[-1] == "classes":
+            key = str(key)
+        if not isinstance(key, str):
+            shown = f"{source}: {_dotted(path)}" if path else source
+            raise UserError(shown, f"the key {key!r} is not text.", "put it in quotation marks as it is meant.")
+        copied[key] = _text_keys(item, source, [*path, key])
+    return copied
 
 
 def _explain(error: ValidationError, source: str, prefix: list[Any]) -> UserError:
@@ -59,7 +80,10 @@ def _explain(error: ValidationError, source: str, prefix: list[Any]) -> UserErro
         return UserError(where, f"the key {missing[0]!r} is missing.", f"add {missing[0]!r} (config/README.md has it).")
     if error.validator == "type":
         wanted = rule["type"] if isinstance(rule["type"], str) else " or ".join(rule["type"])
-        return UserError(where, f"{error.instance!r} is not of type {wanted}.", "change the value.")
+        mend = "change the value."
+        if isinstance(error.instance, str) and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", error.instance):
+            mend = f"write {float(error.instance)!r}: YAML reads {error.instance} as text."
+        return UserError(where, f"{error.instance!r} is not of type {wanted}.", mend)
     return UserError(where, f"{error.message}.", "change the value (config/README.md says what it may be).")
 
 
@@ -73,6 +97,7 @@ def validate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     Raises:
         UserError: the first thing that does not fit the schema, by its key.
     """
+    config = _text_keys(config, source, [])
     _check(config, schema(), source, [])
     for name, method in config["methods"].items():
         _check(method.get("training", {}), schema()["properties"]["training"], source, ["methods", name, "training"])

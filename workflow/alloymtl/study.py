@@ -6,6 +6,7 @@ study that decides its output, as one parameter, so that nothing else can make i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -172,13 +173,18 @@ class Study:
                 if source.path in self.simulated_paths or Path(source.path).is_file():
                     continue
                 key = f"tasks.{task.name}.sources[{number}].path"
-                origin = f"download it from {source.url} to there" if source.url else "put the file there"
+                origin = f"get it from {source.url}" if source.url else "put the file there"
                 raise UserError(source.path, "this raw file does not exist.", f"{origin}, or set {key} in the config.")
 
 
 def _task(name: str, values: Mapping[str, Any], source: str) -> Task:
     key = f"{source}: tasks.{name}"
     task = Task.from_dict({**values, "name": name, "title": values.get("title", name.replace("_", " ").capitalize())})
+    low, high = task.minimum, task.maximum
+    if any(bound is not None and not math.isfinite(bound) for bound in (low, high)):
+        raise UserError(key, "minimum or maximum is not a finite number.", "leave it out where there is no bound.")
+    if low is not None and high is not None and low > high:
+        raise UserError(key, f"minimum {low:g} is above maximum {high:g}.", "correct one of them.")
     if task.is_regression and not task.unit:
         raise UserError(f"{key}.unit", "a regression task needs the unit of the study.", 'add one, such as "GPa".')
     if not task.is_regression and (task.transform != "none" or task.unit):

@@ -57,6 +57,12 @@ class Task:
         """Plain values, sources included."""
         return asdict(self)
 
+    def to_ingest_dict(self) -> dict[str, Any]:
+        """What ingestion depends on: no titles, and no addresses of files."""
+        shown = {"title", "positive", "negative"}
+        sources = [{k: v for k, v in asdict(s).items() if k != "url"} for s in self.sources]
+        return {k: v for k, v in asdict(self).items() if k not in shown} | {"sources": sources}
+
     def target(self) -> Target:
         """What a training run depends on: no titles, no files."""
         return Target(name=self.name, kind=self.kind, transform=self.transform)

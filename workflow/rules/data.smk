@@ -32,7 +32,7 @@ rule ingest:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        spec=as_json({"data": STUDY.data, "tasks": [t.to_dict() for t in STUDY.tasks]}),
+        spec=as_json({"data": STUDY.data, "tasks": [t.to_ingest_dict() for t in STUDY.tasks]}),
     shell:
         "python -m alloymtl ingest --spec {params.spec:q} --log {log}"
         " --out alloys={output.alloys} rejects={output.rejects} report={output.report}"

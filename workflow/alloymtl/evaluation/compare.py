@@ -85,11 +85,15 @@ def family(
 ) -> list[dict[str, Any]]:
     """All comparisons of one experiment at one level, in two families of tests.
 
-    Each is a paired t-test over (split seed, seed) on the test partition, of ``method - baseline``; intervals have the
-    coverage 1 - alpha and are not corrected. The first metric of each kind of task is the one that the study is judged
-    by, named before any run: tests of it are the primary family, tests of all other metrics, which say much the same
-    again, the secondary one. ``p_holm`` is corrected by Holm's method within the family, over every pair of methods,
-    task and metric in it; column ``family`` is the number of its tests, ``primary`` says which it is.
+    Each is a paired t-test on the test partition, of ``method - baseline``; intervals have the coverage 1 - alpha and
+    are not corrected. With one split the pairs are its seeds. With several the pairs are the splits, each the mean over
+    its seeds: runs of one split share their test alloys, so that counting each as a pair of its own would call noise a
+    difference (Bouthillier et al., MLSys 2021).
+
+    The first metric of each kind of task is the one that the study is judged by, named before any run: tests of it are
+    the primary family, tests of all other metrics, which say much the same again, the secondary one. ``p_holm`` is
+    corrected by Holm's method within the family, over every pair of methods, task and metric in it; column ``family``
+    is the number of its tests, ``primary`` says which it is.
     ``verdict``: "better" or "worse" for the method where p_holm < alpha, "identical" where no run differs at all, else
     "not shown".
 
@@ -112,13 +116,21 @@ def family(
         for task, kind in tasks.items()
         for metric in evaluation[kind]
     ]
-    replicates = list(product(experiment.split_seeds, experiment.seeds))
+    splits, seeds = experiment.split_seeds, experiment.seeds
+    replicates = list(product(splits, seeds))
     if tests and len(replicates) < 2:
         raise UserError(f"experiments.{experiment.name}.seeds", "one run has no spread.", "name two seeds or more.")
     samples = [
-        [np.array(list(_sample(values, m, level, replicates, task, metric))) for m in (method, baseline)]
+        [
+            np.array(list(_sample(values, m, level, replicates, task, metric))).reshape(len(splits), len(seeds))
+            for m in (method, baseline)
+        ]
         for baseline, method, task, metric in tests
     ]
+    if len(splits) > 1:
+        samples = [[sample.mean(axis=1) for sample in pair] for pair in samples]
+    else:
+        samples = [[sample[0] for sample in pair] for pair in samples]
     results = [paired_t(x, y, 1 - evaluation["alpha"]) for x, y in samples]
     primary = np.array([metric == evaluation[tasks[task]][0] for _, _, task, metric in tests], dtype=bool)
     corrected = np.empty(len(tests))

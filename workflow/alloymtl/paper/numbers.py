@@ -59,6 +59,12 @@ def settings(material: Material, store: Store) -> None:
         if part in PARTITIONS:
             store.add(f"split.{part}", share, _percent(share))
     tolerance = study.data["composition_tolerance"]
+    for place, level in enumerate(study.main.levels):
+        if level != "all":
+            store.add(f"level.{place}", int(level), count(int(level)))
+    pairs = len(study.main.split_seeds) if len(study.main.split_seeds) > 1 else len(study.main.seeds)
+    store.add("study.pairs", pairs, count(pairs))
+    store.add("study.levels", len(study.main.levels), count(len(study.main.levels)))
     store.add("study.tolerance", tolerance, shortest(round(100 * tolerance, 6)))
     alpha = study.evaluation["alpha"]
     store.add("test.alpha", alpha, shortest(alpha))
@@ -183,13 +189,19 @@ def _tally(material: Material, store: Store) -> None:
     leading = [t for t in store.facts["tests"] if t["baseline"] == study.baseline]
     verdicts = {"all": [t["verdict"] for t in leading]}
     verdicts |= {k: [t["verdict"] for t in leading if t["kind"] == k] for k in ("regression", "classification")}
-    verdicts["further"] = [
-        material.test(study.main.name, study.level, pair, task, metric)["verdict"]
+    store.facts["further"] = [
+        {
+            "method": pair[1],
+            "task": task.name,
+            "metric": metric,
+            "verdict": material.test(study.main.name, study.level, pair, task, metric)["verdict"],
+        }
         for pair in study.main.comparisons
         for task in study.tasks
         for metric in study.metrics(task)[1:]
         if pair[0] == study.baseline
     ]
+    verdicts["further"] = [t["verdict"] for t in store.facts["further"]]
     store.facts["tally"] = {}
     for kind, fell in verdicts.items():
         counts = {"all": len(fell), **{verdict: fell.count(verdict) for verdict in VERDICTS}}
@@ -233,7 +245,7 @@ def relations(material: Material, store: Store) -> None:
         store.facts["related"][method.name] = {
             "strongest": list(strongest),
             "weakest": list(weakest),
-            "noisy": bool(max(spread_of) >= min(means.values())),
+            "noisy": bool(max(spread_of) >= means[strongest] - means[weakest]),
         }
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from alloymtl.paper.display import metric_title, unit
 from alloymtl.paper.latex import Tex, escape, listing
 from alloymtl.paper.spec import MethodView, PaperStudy
+from alloymtl.run import Level
 
 OUTCOMES = {
     "better": "came out better",
     "worse": "came out worse",
-    "not shown": "showed no difference",
+    "not shown": "showed no significant difference",
     "identical": "gave identical results",
 }
 
@@ -125,10 +126,47 @@ class Prose:
             Tex(f"{self.val('overlap', a, b)} ({self.task(a)} and {self.task(b)})") for a, b in self.facts["overlaps"]
         )
 
+    def level(self, level: Level) -> Tex:
+        """A level as the object of a sentence."""
+        return Tex("all alloys") if level == "all" else self.val("level", self.study.main.levels.index(level))
+
+    def levels(self) -> Tex:
+        """The levels of the main comparison."""
+        return listing(self.level(level) for level in self.study.main.levels)
+
     def transformed(self) -> Tex:
         """Which labels are transformed first, as the end of a sentence; empty where none is."""
         names = [task.name for task in self.study.tasks if task.transform != "none"]
         return Tex(f", those of {self.tasks(names)} after taking logarithms") if names else Tex("")
+
+    def further(self, verdict: str) -> Tex:
+        """Tests against the first baseline on other metrics than the leading ones that fell one way."""
+        return listing(
+            Tex(f"{self.method(t['method'])} in {metric_title(t['metric'])} of {self.task(t['task'])}")
+            for t in self.facts["further"]
+            if t["verdict"] == verdict
+        )
+
+    def pools(self, tests: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether some tests set joint networks against independent ones, so that they speak of transfer."""
+        methods = self.study.methods
+        return len(self.study.tasks) > 1 and all(
+            methods[t["baseline"]].architecture == "independent" != methods[t["method"]].architecture for t in tests
+        )
+
+    def options(self, kind: str, method: MethodView, other: MethodView) -> Tex:
+        """Options of a part in which a method differs from another one with the same part; empty where in none."""
+        ours, theirs = method.parts[kind].options, other.parts[kind].options
+        return listing(
+            Tex(f"{escape(name.replace('_', ' '))} {self.val('method', method.name, f'{kind}.{name}')}")
+            for name, value in ours.items()
+            if value != theirs[name]
+        )
+
+    def penalised(self) -> list[str]:
+        """Methods whose learned relations a penalty draws towards zero."""
+        parts = {name: self.study.methods[name].parts["architecture"] for name in self.facts["related"]}
+        return [name for name, part in parts.items() if part.options.get("lambda_sparse", 0) > 0]
 
     def departures(self, method: MethodView) -> Tex:
         """Training settings in which a method differs from the first one."""

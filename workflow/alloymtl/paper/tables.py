@@ -219,7 +219,8 @@ def _test_cells(test: pd.Series) -> Iterator[str]:
     yield str(int(test["df"]))
     yield p_value(test["p_value"])
     yield p_value(test["p_holm"])
-    yield number_or_infinity(test["effect_size"])
+    # The small-sample correction of g is zero at two pairs, whatever the difference.
+    yield number_or_infinity(test["effect_size"]) if test["n_pairs"] > 2 else "--"
     yield escape(test["verdict"])
 
 
