@@ -64,9 +64,11 @@ ROOT = STUDY.root
 TASKS = [{"name": t.name, "kind": t.kind} for t in STUDY.tasks]
 EXPERIMENTS = [asdict(e) for e in STUDY.experiments.values()]
 
-# The step runs in the interpreter that runs Snakemake, and one thread a job keeps results apart from the number of cores.
+# A step runs in the interpreter that runs Snakemake, unless conda brings one. One thread a job keeps results apart from
+# the number of cores.
+PYTHON = "" if workflow.deployment_settings.deployment_method else f"{shlex.quote(os.path.dirname(sys.executable))}:"
 shell.prefix(
-    f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH"
+    f"export PATH={PYTHON}$PATH"
     f" PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"
     " OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; "
 )
