@@ -66,7 +66,7 @@ def _matrix(material: Material, method: MethodView, ax: Axes, top: float) -> Non
         for row, receiver in enumerate(tasks)
         for column, source in enumerate(tasks)
     }
-    decimals = max(3, decimals_for([values.mean() for values in cells.values()], 1))
+    decimals = max(3, decimals_for([values.mean() for values in cells.values()], 2, most=6))
     many = len(tasks) > MANY
     for (row, column), values in cells.items():
         _cell(ax, row, column, values, top, f".{decimals}f", 7 if many else 9)

@@ -82,9 +82,9 @@ def p_value(value: float) -> Tex:
     return fixed(value, 3 if value < 0.1 else 2)
 
 
-def decimals_for(values: Iterable[float], significant: int = 3) -> int:
-    """Decimals that give the smallest non-zero magnitude so many significant digits, none for large numbers."""
+def decimals_for(values: Iterable[float], significant: int = 3, most: int = 4) -> int:
+    """Decimals that give the smallest non-zero magnitude so many significant digits; none for large numbers."""
     sizes = [abs(v) for v in values if v != 0]
     if not sizes:
         return significant
-    return min(max(significant - 1 - math.floor(math.log10(min(sizes))), 0), 4)
+    return min(max(significant - 1 - math.floor(math.log10(min(sizes))), 0), most)

@@ -227,7 +227,7 @@ def relations(material: Material, store: Store) -> None:
         if not values:
             continue
         means = {pair: v.mean() for pair, v in values.items()}
-        decimals = max(3, decimals_for(means.values(), 1))
+        decimals = max(3, decimals_for(means.values(), 2, most=6))
         every = np.concatenate(list(values.values()))
         strongest = max(means, key=means.get)
         weakest = min(means, key=means.get)

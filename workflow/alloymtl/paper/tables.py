@@ -242,7 +242,7 @@ def learned_relations(material: Material) -> Table:
         if len(material.related) > 1:
             tabular.panel(escape(method.title))
         found = [_strength(material, method, receiver, source) for receiver, source in pairs]
-        decimals = max(3, decimals_for([row["mean"] for row in found], 1))
+        decimals = max(3, decimals_for([row["mean"] for row in found], 2, most=6))
         rows += found
         for (receiver, source), row in zip(pairs, found, strict=True):
             if receiver is not source:
