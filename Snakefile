@@ -6,12 +6,11 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
 if not workflow.configfiles:
 
-    configfile: "config/config.yaml"
-
-
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+    include: "workflow/rules/default_config.smk"
 
 
 include: "workflow/rules/common.smk"

@@ -202,7 +202,7 @@ class TestStudyName:
             ("snakemake --cores 1", "default"),
             ("snakemake --configfile config/quick.yaml --cores 1 tables", "quick"),
             ("snakemake --configfile=config/quick.yaml", "quick"),
-            ("snakemake --configfile nowhere.yaml", "default"),
+            ("snakemake --configfile nowhere.yaml", None),
             ("snakemake --config study=mine --configfile config/quick.yaml", "mine"),
         ],
     )

@@ -161,6 +161,23 @@ def test_a_number_among_the_classes_is_the_cell_with_that_number():
     assert source.classes == {"0": 0, "glass": 1}
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"c.yaml: this config does not exist"),
+        ("", r"c.yaml: this config holds no keys"),
+        ("study: a\n  tasks: [\n", r"c.yaml, line 2: this is not YAML"),
+        ("study: a\ntasks: {}\nstudy: b\n", r"c.yaml, line 3: this is not YAML: 'study' stands twice"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_said_with_its_line(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "c.yaml").write_text(content)
+    with pytest.raises(UserError, match=message) as caught:
+        config_module.read(tmp_path / "c.yaml")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_missing_raw_file_is_named_with_its_key_and_its_origin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = load()

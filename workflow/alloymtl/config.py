@@ -24,6 +24,41 @@ def schema() -> dict[str, Any]:
     return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key stands once; plain YAML lets the last one win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The content of a config file, not yet validated.
+
+    Raises:
+        UserError: the file is missing or empty, or is not YAML; names the line.
+    """
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError:
+        raise UserError(str(path), "this config does not exist.", "correct the path.") from None
+    except UnicodeDecodeError:
+        raise UserError(str(path), "this config is not UTF-8 text.", "save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        what = f"this is not YAML: {getattr(error, 'problem', None) or error}."
+        raise UserError(where, " ".join(what.split()), "look at that line and the one before it.") from None
+    if not isinstance(content, dict):
+        raise UserError(str(path), "this config holds no keys.", "config/README.md has an example.")
+    return content
+
+
 def _with_defaults(value: Any, rule: Mapping[str, Any]) -> Any:
     """A copy of ``value`` in which every key that the schema gives a default for is present."""
     if isinstance(value, Mapping):

@@ -21,6 +21,8 @@ from typing import IO, TYPE_CHECKING
 
 import yaml
 
+from alloymtl import config
+from alloymtl.errors import UserError
 from alloymtl.progress.output import SnakemakeOutput
 from alloymtl.progress.reporter import duration
 
@@ -39,9 +41,11 @@ ERRORS_SHOWN = 5
 FORWARDED = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}
 
 
-def study_name(command: Sequence[str]) -> str | None:
-    """Name of the study that a Snakemake command builds, read as Snakemake would; None if that cannot be told."""
-    files, settings, into = [DEFAULT_CONFIG], [], None
+def config_words(command: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Config files, and settings that overrule them, which a Snakemake command names."""
+    files: list[str] = []
+    settings: list[str] = []
+    into = None
     for word in command:
         option, equals, value = word.partition("=")
         if word.startswith("-"):
@@ -50,8 +54,14 @@ def study_name(command: Sequence[str]) -> str | None:
                 into.append(value)
         elif into is not None:
             into.append(word)
+    return files, settings
+
+
+def study_name(command: Sequence[str]) -> str | None:
+    """Name of the study that a Snakemake command builds, read as Snakemake would; None if that cannot be told."""
+    files, settings = config_words(command)
     name = None
-    for path in files:
+    for path in files or [DEFAULT_CONFIG]:
         with contextlib.suppress(OSError, yaml.YAMLError, TypeError, KeyError):
             name = yaml.safe_load(Path(path).read_text(encoding="utf-8"))["study"]
     for key, _, value in (setting.partition("=") for setting in settings):
@@ -209,6 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if shutil.which(command[0]) is None:
         print(f"error: {command[0]}: no such command", file=sys.stderr)
         return 127
+    try:
+        for path in config_words(command)[0]:
+            config.read(path)
+    except UserError as mistake:  # Snakemake reads the file before the workflow can speak, and says less
+        print(f"error: {mistake}", file=sys.stderr)
+        return 1
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or not TEXT_OPTIONS.isdisjoint(command):
         os.execvp(command[0], command)
     from rich.console import Console
