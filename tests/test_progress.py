@@ -373,3 +373,8 @@ class TestLauncher:
     def test_a_missing_command_is_said_in_one_line(self, capsys):
         assert launch.main(["--", "no-such-snakemake"]) == 127
         assert capsys.readouterr().err == "error: no-such-snakemake: no such command\n"
+
+
+def test_a_config_that_is_not_there_is_said_before_snakemake_starts(capsys):
+    assert launch.main(["--", sys.executable, "--configfile", "nowhere.yaml"]) == 1
+    assert capsys.readouterr().err == "error: nowhere.yaml: this config does not exist. Mend: correct the path.\n"

@@ -88,10 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("error: %s%s", mistake, f" (log: {options.log})" if options.log else "")
         return 1
     except Exception:
+        if options.log is None:
+            raise
         # A defect of the pipeline, not of the user: the whole story goes to the log, one line to the terminal.
-        for handler in log.handlers:
-            if isinstance(handler, logging.FileHandler) or options.log is None:
-                handler.handle(log.makeRecord(log.name, logging.ERROR, __file__, 0, "failed", (), sys.exc_info()))
-        log.error("error: step %s failed unexpectedly; the traceback is in %s", options.step, options.log or "above")
+        log.debug("the step failed unexpectedly", exc_info=True)
+        log.error("error: step %s failed unexpectedly; the traceback is in %s", options.step, options.log)
         return 2
     return 0

@@ -64,7 +64,7 @@ def stratified(labels: pd.DataFrame, kinds: Mapping[str, str], settings: Mapping
         has_label = labels[task].notna().to_numpy()
         already = placed[has_label]
         wanted = np.array(counts(int(has_label.sum()), settings["validation"], settings["test"]))
-        missing = np.maximum(wanted - np.array([(already == p).sum() for p in range(3)]), 0)
+        missing = np.maximum(wanted - np.array([(already == p).sum() for p in range(len(PARTITIONS))]), 0)
         free = np.flatnonzero(has_label & (placed < 0))
         n_validation, n_test = _fit(missing, len(free))
         entropy = np.random.SeedSequence([seed, *task.encode()]).generate_state(2)
