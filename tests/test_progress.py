@@ -262,6 +262,8 @@ class Terminal:
     def __init__(self, command):
         self.pid, self.descriptor = pty.fork()
         if self.pid == 0:
+            # A shell starts a background job with SIGINT ignored, and its children inherit that; a terminal does not.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execv(command[0], command)
         self.text = ""
 
