@@ -9,6 +9,9 @@ from typing import Any
 
 from alloymtl.run import Level
 
+MAIN = "main"
+"""The experiment that feeds the tables and figures of the paper."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -24,6 +27,10 @@ class Experiment:
     def cells(self) -> Iterator[tuple[str, Level, int, int]]:
         """(method, level, split seed, seed) of each run."""
         return product(self.methods, self.levels, self.split_seeds, self.seeds)
+
+    def replicates(self) -> list[tuple[int, int]]:
+        """(split seed, seed) of the runs of one method at one level."""
+        return list(product(self.split_seeds, self.seeds))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Experiment:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from alloymtl.errors import UserError
 from alloymtl.evaluation.metrics import NAMES
-from alloymtl.experiment import Experiment
+from alloymtl.experiment import MAIN, Experiment
 from alloymtl.files import write_parquet
 from alloymtl.run import PARTITIONS, Level, run_folder
 
@@ -26,7 +26,6 @@ log = logging.getLogger("alloymtl")
 
 REQUIRED_PARTITIONS = frozenset({"validation", "test"})
 CURVES = frozenset({"train", "validation"})
-MAIN = "main"
 RETRAIN = "delete the run's folder and start the build again; it trains the run anew."
 
 CELL = pa.schema(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from alloymtl.evaluation.metrics import HIGHER_IS_BETTER, check_metrics
 from alloymtl.evaluation.statistics import PairedT, hedges_g, holm, paired_t
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet, write_parquet
-from alloymtl.run import Level
+from alloymtl.run import Level, run_folder
 
 PARTITION = "test"
 COLUMNS = {
@@ -117,7 +116,7 @@ def family(
         for metric in evaluation[kind]
     ]
     splits, seeds = experiment.split_seeds, experiment.seeds
-    replicates = list(product(splits, seeds))
+    replicates = experiment.replicates()
     if tests and len(replicates) < 2:
         raise UserError(f"experiments.{experiment.name}.seeds", "one run has no spread.", "name two seeds or more.")
     samples = [
@@ -179,7 +178,7 @@ def _sample(
     for split_seed, seed in replicates:
         key = (method, str(level), split_seed, seed, task, metric)
         if key not in values:
-            run = f"{method}/level-{level}/split-{split_seed}/seed-{seed}"
+            run = run_folder(method, level, split_seed, seed)
             what = f"the metrics table lacks {metric} of {task}, so that the run has no partner."
             raise UserError(run, what, "build the target `runs`, then the metrics table again.")
         yield values[key]

@@ -14,7 +14,7 @@ from alloymtl.evaluation.compare import values_on_test
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet
 from alloymtl.paper.spec import PaperStudy
-from alloymtl.run import Level
+from alloymtl.run import Level, run_folder
 from alloymtl.task import Task
 
 RUN = ("method", "level", "split_seed", "seed")
@@ -44,10 +44,10 @@ class Scores:
             UserError: a cell is missing.
         """
         values = []
-        for split_seed, seed in runs(experiment):
+        for split_seed, seed in experiment.replicates():
             key = (method, str(level), split_seed, seed, task.name, metric)
             if key not in self._values:
-                run = f"{method}/level-{level}/split-{split_seed}/seed-{seed}"
+                run = run_folder(method, level, split_seed, seed)
                 raise UserError(f"{self.path}: {run}", f"there is no {metric} of {task.name} on the test rows.", MEND)
             values.append(self._values[key])
         return np.array(values)
@@ -55,11 +55,6 @@ class Scores:
     def measured(self, task: Task) -> set[str]:
         """Every metric that some run reports for a task."""
         return {metric for name, metric in self._measured if name == task.name}
-
-
-def runs(experiment: Experiment) -> list[tuple[int, int]]:
-    """(split seed, seed) of the runs of one method at one level."""
-    return [(split_seed, seed) for split_seed in experiment.split_seeds for seed in experiment.seeds]
 
 
 def spread(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
@@ -83,13 +78,13 @@ def of_main(path: Path, study: PaperStudy, methods: Sequence[str], tasks: Sequen
     table = read_parquet(path)
     table = table.assign(level=table["level"].astype(str))
     level = str(study.level)
-    keys = [(m, level, s, k, t) for m in methods for s, k in runs(study.main) for t in tasks]
+    keys = [(m, level, s, k, t) for m in methods for s, k in study.main.replicates() for t in tasks]
     order = pd.DataFrame(keys, columns=[*RUN, "task"])
     found = order.merge(table, on=[*RUN, "task"], how="left", indicator=True)
     absent = found[found["_merge"] == "left_only"]
     if len(absent):
         method, _, split_seed, seed, task = absent.iloc[0][[*RUN, "task"]]
-        run = f"{method}/level-{level}/split-{split_seed}/seed-{seed}"
+        run = run_folder(method, level, split_seed, seed)
         raise UserError(f"{path}: {run}", f"there is no row of {task}.", MEND)
     numbers = found.select_dtypes("number")
     if not np.isfinite(numbers.to_numpy(dtype=float)).all():

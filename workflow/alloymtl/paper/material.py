@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from alloymtl.errors import UserError
 from alloymtl.files import read_json, read_parquet
-from alloymtl.paper.cells import MEND, Scores, of_main, runs
+from alloymtl.paper.cells import MEND, Scores, of_main
 from alloymtl.paper.spec import MethodView, PaperStudy
 from alloymtl.run import Level
 from alloymtl.task import Task
@@ -60,7 +60,7 @@ class Material:
         table = of_main(
             self.inputs["relations"], self.study, [m.name for m in self.related], [t.name for t in self.study.tasks]
         )
-        pairs = len(self.study.tasks) ** 2 * len(runs(self.study.main)) * len(self.related)
+        pairs = len(self.study.tasks) ** 2 * len(self.study.main.replicates()) * len(self.related)
         if len(table) != pairs or table.duplicated(["method", "split_seed", "seed", "task", "source"]).any():
             raise UserError(str(self.inputs["relations"]), "a pair of tasks is missing or there twice.", MEND)
         return table

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from alloymtl.data.features import DESCRIPTORS
-from alloymtl.paper.cells import runs, spread
+from alloymtl.paper.cells import spread
 from alloymtl.paper.display import PARTITIONS, higher_is_better, metric_decimals
 from alloymtl.paper.latex import Tex, count, decimals_for, fixed, p_value, shortest
 from alloymtl.paper.material import Material
@@ -39,8 +39,8 @@ def settings(material: Material, store: Store) -> None:
     for key, number in {
         "tasks": len(study.tasks),
         "methods": len(study.main.methods),
-        "runs_each": len(runs(study.main)),
-        "runs": len(study.main.methods) * len(study.main.levels) * len(runs(study.main)),
+        "runs_each": len(study.main.replicates()),
+        "runs": len(study.main.methods) * len(study.main.levels) * len(study.main.replicates()),
         "seeds": len(study.main.seeds),
         "splits": len(study.main.split_seeds),
         "elements": len(study.data["elements"]),
@@ -62,8 +62,6 @@ def settings(material: Material, store: Store) -> None:
     for place, level in enumerate(study.main.levels):
         if level != "all":
             store.add(f"level.{place}", int(level), count(int(level)))
-    pairs = len(study.main.split_seeds) if len(study.main.split_seeds) > 1 else len(study.main.seeds)
-    store.add("study.pairs", pairs, count(pairs))
     store.add("study.levels", len(study.main.levels), count(len(study.main.levels)))
     store.add("study.tolerance", tolerance, shortest(round(100 * tolerance, 6)))
     alpha = study.evaluation["alpha"]
@@ -78,8 +76,7 @@ def settings(material: Material, store: Store) -> None:
             _options(store, f"method.{method.name}.{kind}", part.options)
     first = study.main_methods[0].training
     store.facts["training_differs"] = {
-        m.name: sorted(k for k, v in m.training.items() if v != first.get(k) and k != "checkpoint_seconds")
-        for m in study.main_methods
+        m.name: sorted(k for k, v in m.training.items() if v != first.get(k)) for m in study.main_methods
     }
 
 
@@ -99,7 +96,6 @@ def data(material: Material, store: Store) -> None:
     for key in names:
         total = sum(source[key] for source in ingest["sources"])
         store.add(f"data.{key}", total, count(total))
-    store.add("data.files", len(ingest["sources"]), count(len(ingest["sources"])))
     store.add("data.alloys", ingest["alloys"], count(ingest["alloys"]))
     labels = {task.name: ingest["labels"][task.name] for task in study.tasks}
     most = max(labels.values())
@@ -175,6 +171,8 @@ def tests(material: Material, store: Store) -> None:
             )
     _tally(material, store)
     main = material.comparisons[material.comparisons["experiment"] == study.main.name]
+    if len(main):
+        store.add("test.pairs", int(main["n_pairs"].iloc[0]), count(int(main["n_pairs"].iloc[0])))
     for name, family in (("primary", main[main["primary"]]), ("secondary", main[~main["primary"]])):
         size = int(family["family"].max()) if len(family) else 0
         store.add(f"test.{name}", size, count(size))

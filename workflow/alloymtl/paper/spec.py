@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alloymtl.experiment import Experiment
+from alloymtl.experiment import MAIN, Experiment
 from alloymtl.run import FOLDERS, Level, Part
 from alloymtl.task import Task
-
-MAIN = "main"
 
 
 @dataclass(frozen=True)

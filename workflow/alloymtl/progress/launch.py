@@ -19,8 +19,6 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
 
-import yaml
-
 from alloymtl import config
 from alloymtl.errors import UserError
 from alloymtl.progress.output import SnakemakeOutput
@@ -62,8 +60,8 @@ def study_name(command: Sequence[str]) -> str | None:
     files, settings = config_words(command)
     name = None
     for path in files or [DEFAULT_CONFIG]:
-        with contextlib.suppress(OSError, yaml.YAMLError, TypeError, KeyError):
-            name = yaml.safe_load(Path(path).read_text(encoding="utf-8"))["study"]
+        with contextlib.suppress(UserError, KeyError):
+            name = config.read(path)["study"]
     for key, _, value in (setting.partition("=") for setting in settings):
         name = value if key == "study" else name
     return None if name is None else str(name)
