@@ -3,9 +3,10 @@ SHELL := /bin/sh
 .SUFFIXES:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help paper quick public setup test lint lock clean-env
+.PHONY: help paper quick public ship verify setup test lint lock clean-env
 
 CORES ?= all
+CONFIG ?= config/config.yaml
 ARGS ?=
 export PYTHON PIP_ARGS
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -17,6 +18,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-13s%s\n", $$1, $$2 }'
 	@echo 'options, each as NAME=VALUE:'
 	@echo '  CORES      how many cores to use (all)'
+	@echo '  CONFIG     the study that `ship` and `verify` are about (config/config.yaml)'
 	@echo '  ARGS       further arguments for Snakemake, such as ARGS="tables" or ARGS=--dry-run'
 	@echo '  PYTHON     the interpreter to build .venv on (the first Python 3.11 or newer on PATH)'
 	@echo '  PIP_ARGS   further options for pip; to get torch without CUDA, gigabytes smaller:'
@@ -30,6 +32,15 @@ quick: setup ## build the same chain in minutes (config/quick.yaml)
 
 public: setup ## build the study of public alloy data (config/public.yaml)
 	@$(SNAKEMAKE) --configfile config/public.yaml --cores $(CORES) $(ARGS)
+
+ship: setup ## train what is missing of a study and put its records into records/, to be committed
+	@$(SNAKEMAKE) --configfile $(CONFIG) --cores $(CORES) ship
+	@set -eu; study=$$(python -c 'import sys; from alloymtl.config import read; print(read(sys.argv[1])["study"])' $(CONFIG)); \
+	rm -rf records/.new; mkdir -p records; cp -R results/$$study/records records/.new; \
+	rm -rf records/$$study; mv records/.new records/$$study; du -sh records/$$study
+
+verify: setup ## train some of a study's shipped runs anew and compare them with their records
+	@$(SNAKEMAKE) --configfile $(CONFIG) --cores $(CORES) verify $(ARGS)
 
 setup: ## install what is missing: .venv and LaTeX
 	@sh envs/setup.sh

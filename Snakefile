@@ -14,10 +14,13 @@ if not workflow.configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/shipped.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/analysis.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/records.smk"
 
 
 localrules:
@@ -26,8 +29,10 @@ localrules:
     runs,
     tables,
     figures,
+    claims,
     paper,
     arxiv,
+    ship,
 
 
 rule all:
@@ -36,5 +41,6 @@ rule all:
         rules.paper.input,
         rules.tables.input,
         rules.figures.input,
+        rules.claims.input,
         rules.data.input,
         rules.runs.input,

@@ -1,4 +1,4 @@
-"""Collecting runs and comparing methods, on small run folders that the tests write."""
+"""Collecting runs, comparing methods and levels, and gradients in conflict, on small files that the tests write."""
 
 import json
 from itertools import product
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from alloymtl.errors import UserError
-from alloymtl.evaluation import collect, compare
+from alloymtl.evaluation import collect, compare, conflict
 from alloymtl.evaluation.metrics import NAMES
 from alloymtl.evaluation.statistics import hedges_g, holm, paired_t
 from alloymtl.experiment import Experiment
@@ -26,7 +26,8 @@ MAIN = {
 }
 EXTRA = {**MAIN, "name": "extra", "methods": ["alone", "wide"], "comparisons": [["alone", "wide"]], "levels": [20]}
 EVALUATION = {"regression": ["r2", "mae_z"], "classification": ["f1"], "alpha": 0.05, "threshold": 0.5}
-OUTPUTS = ("metrics", "relations", "histories", "predictions")
+OUTPUTS = ("metrics", "runs", "relations", "gradients", "similarity", "histories", "predictions")
+FILES_OF = {"hard": ["relations", "gradients"], "wide": ["similarity"]}
 
 
 def cells(*experiments):
@@ -58,6 +59,11 @@ def write_run(runs, method, level, split_seed, seed):
         "metrics": {
             t: {p: {m: value(method, seed, m) for m in NAMES[k]} for p in PARTITIONS} for t, k in TASKS.items()
         },
+        "best_epoch": {"density": 2, "ductile": 7},
+        "stages": {"density": {"epochs": 5, "steps": 50}, "ductile": {"epochs": 9, "steps": 27}},
+        "seconds": 1.5,
+        "engine": "reference",
+        "predictions_sha256": f"{method}{seed}",
     }
     (place / "record.json").write_text(json.dumps(record))
     rows = [(f"Al{i}", t, p, 1.0, 0.25 * i) for t in TASKS for p in ("validation", "test") for i in range(2)]
@@ -66,6 +72,12 @@ def write_run(runs, method, level, split_seed, seed):
     rows = [(e, t, p, 1.0 / e, 0.001) for e in (1, 2) for t in TASKS for p in ("train", "validation")]
     columns = ["epoch", "task", "partition", "loss", "learning_rate"]
     pd.DataFrame(rows, columns=columns).to_parquet(place / "history.parquet")
+    pair = {"first": "density", "second": "ductile"}
+    if method == "hard":
+        lines = [{"epoch": e, **pair, "measure": "cosine", "value": 0.1 * e, "n": e} for e in (1, 2)]
+        pd.DataFrame(lines).to_parquet(place / "gradients.parquet")
+    if method == "wide":
+        pd.DataFrame([{**pair, "measure": "cka", "value": 0.9}]).to_parquet(place / "similarity.parquet")
     if method == "hard":
         rows = [(t, s, 1.0 if t == s else 0.5) for t in TASKS for s in TASKS]
         pd.DataFrame(rows, columns=["task", "source", "strength"]).to_parquet(place / "relations.parquet")
@@ -78,19 +90,25 @@ def runs(tmp_path):
     return tmp_path / "runs"
 
 
-def collected(runs, related=("hard",), experiments=(MAIN, EXTRA)):
+def collected(runs, extras=FILES_OF, experiments=(MAIN, EXTRA)):
     outputs = {name: runs.parent / f"{name}.parquet" for name in OUTPUTS}
     tasks = [{"name": n, "kind": k} for n, k in TASKS.items()]
-    spec = {"runs": str(runs), "experiments": list(experiments), "tasks": tasks, "with_relations": list(related)}
+    spec = {"runs": str(runs), "experiments": list(experiments), "tasks": tasks, "extras": extras}
     collect.step(spec, {}, outputs)
     return {name: pd.read_parquet(path) for name, path in outputs.items()}
 
 
 def compared(runs, experiments=(MAIN, EXTRA), evaluation=EVALUATION):
-    inputs, outputs = {"metrics": runs.parent / "metrics.parquet"}, {"comparisons": runs.parent / "c.parquet"}
+    inputs = {"metrics": runs.parent / "metrics.parquet"}
+    outputs = {name: runs.parent / f"{name}.parquet" for name in ("comparisons", "level_comparisons")}
     tasks = [{"name": n, "kind": k} for n, k in TASKS.items()]
     compare.step({"experiments": list(experiments), "tasks": tasks, "evaluation": evaluation}, inputs, outputs)
     return pd.read_parquet(outputs["comparisons"])
+
+
+def levels_compared(runs, **options):
+    compared(runs, **options)
+    return pd.read_parquet(runs.parent / "level_comparisons.parquet")
 
 
 def edit(path, change):
@@ -126,10 +144,36 @@ def test_predictions_and_histories_are_those_of_main_and_predictions_those_of_te
     assert tables["predictions"].groupby(["method", "level", "seed", "task"]).size().eq(2).all()
 
 
+def test_other_experiments_keep_what_they_ask_for(runs):
+    tables = collected(runs, experiments=(MAIN, {**EXTRA, "keep": ["predictions"]}))
+    assert set(tables["predictions"]["method"]) == {"hard", "alone", "wide"}
+    assert set(tables["histories"]["method"]) == {"hard", "alone"}
+
+
+def test_a_run_has_one_row_with_the_longest_training_and_the_steps_of_all_its_networks(runs):
+    table = collected(runs)["runs"]
+    assert len(table) == len(cells(MAIN, EXTRA))
+    assert set(zip(table["epochs"], table["best_epoch"], table["steps"], strict=True)) == {(9, 7, 77)}
+    assert (table["predictions_sha256"] == table["method"] + table["seed"].astype(str)).all()
+
+
+def test_gradients_and_similarity_are_those_of_the_methods_that_have_them_and_may_be_empty(runs):
+    tables = collected(runs)
+    assert set(tables["gradients"]["method"]) == {"hard"}
+    assert len(tables["gradients"]) == len(MAIN["levels"]) * len(MAIN["seeds"]) * 2
+    assert list(tables["gradients"])[4:] == ["epoch", "first", "second", "measure", "value", "n"]
+    assert set(tables["similarity"]["method"]) == {"wide"}
+    assert list(tables["similarity"])[4:] == ["first", "second", "measure", "value"]
+    empty = collected(runs, extras={})
+    for name in ("gradients", "similarity"):
+        assert len(empty[name]) == 0
+        assert empty[name].dtypes.to_dict() == tables[name].dtypes.to_dict()
+
+
 def test_relations_hold_every_pair_of_tasks_and_may_be_empty(runs):
     table = collected(runs)["relations"]
     assert len(table) == len(MAIN["levels"]) * len(MAIN["seeds"]) * len(TASKS) ** 2
-    empty = collected(runs, related=())["relations"]
+    empty = collected(runs, extras={})["relations"]
     assert len(empty) == 0
     assert empty.dtypes.to_dict() == table.dtypes.to_dict()
 
@@ -186,6 +230,10 @@ def put(new, *path):
         ("history.parquet", lambda t: t[t["partition"] != "train"], "lacks curve '.* <- train'"),
         ("relations.parquet", lambda t: t[:-1], "lacks pair 'ductile <- ductile'"),
         ("relations.parquet", lambda t: pd.concat([t, t]), "appears twice"),
+        ("record.json", drop("stages", "ductile", "steps"), "does not say how the run went"),
+        ("gradients.parquet", lambda t: pd.concat([t, t]), "holds a measure of a pair of tasks twice"),
+        ("gradients.parquet", lambda t: t.assign(first="colour"), "unknown task 'colour'"),
+        ("gradients.parquet", lambda t: t[:0], "holds no row"),
     ],
 )
 def test_a_damaged_run_stops_the_build_and_is_named_with_the_mend(runs, file, change, what):
@@ -290,6 +338,113 @@ def test_an_unknown_metric_or_a_single_run_stops_the_comparison(runs):
         compared(runs, evaluation={**EVALUATION, "regression": ["r3"]})
     with pytest.raises(UserError, match=r"experiments.main.seeds"):
         compared(runs, experiments=[{**MAIN, "seeds": [1]}])
+
+
+def test_each_level_is_tested_against_the_smallest_with_all_levels_in_one_family(runs):
+    experiment = {**MAIN, "levels": ["all", 20, 5], "methods": ["hard"], "comparisons": []}
+    for cell in cells({**experiment, "levels": [5]}):
+        write_run(runs, *cell)
+    # The level decides nothing about the made-up values; from here on it does.
+    tables = collected(runs, experiments=[experiment])
+    gain = {"5": 0.0, "20": 0.1, "all": 0.3}
+    metrics = tables["metrics"]
+    spread = metrics["seed"] * metrics["level"].map({"5": 0.0, "20": 0.01, "all": 0.02})
+    worse = metrics["metric"].str.contains("mae")
+    shift = metrics["level"].map(gain) + spread
+    metrics["value"] += np.where(worse, -shift, shift)
+    metrics.to_parquet(runs.parent / "metrics.parquet")
+    found = levels_compared(runs, experiments=[experiment])
+
+    assert list(found) == list(compare.LEVEL_COLUMNS)
+    assert (found["baseline_level"] == "5").all()
+    assert found["level"].tolist() == ["20"] * 3 + ["all"] * 3  # by size, whatever their order in the config
+    r2 = found[(found["task"] == "density") & (found["metric"] == "r2")].set_index("level")
+    for level, slope in (("20", 0.01), ("all", 0.02)):
+        expected = paired_t([gain[level] + slope * seed for seed in (3, 1, 2)], [0.0, 0.0, 0.0], 0.95)
+        names = ["mean_difference", "ci_low", "ci_high", "p_value"]
+        assert r2.loc[level, names].tolist() == pytest.approx([getattr(expected, n) for n in names], rel=1e-9)
+    primary = found[found["metric"] != "mae_z"]
+    assert primary["p_holm"].tolist() == pytest.approx(list(holm(primary["p_value"])))  # two tasks at two levels
+    assert (found[found["level"] == "all"]["verdict"] == "better").all()
+    assert len(levels_compared(runs, experiments=[{**experiment, "levels": [20]}])) == 0
+
+
+# ---------------------------------------------------------------- gradients in conflict
+
+
+def measured(rows):
+    """A table of gradients of one method from (split seed, seed, epoch, first, second, measure, value, n)."""
+    names = ["split_seed", "seed", "epoch", "first", "second", "measure", "value", "n"]
+    return pd.DataFrame(rows, columns=names).assign(method="hard", level="all")
+
+
+def conflicts(tmp_path, table):
+    table.to_parquet(tmp_path / "gradients.parquet")
+    outputs = {"conflict": tmp_path / "conflict.parquet"}
+    conflict.step({"evaluation": {"alpha": 0.05}}, {"gradients": tmp_path / "gradients.parquet"}, outputs)
+    return pd.read_parquet(outputs["conflict"])
+
+
+def steps_of(seed, *epochs, split=42):
+    return [(split, seed, e, "a", "b", "cosine", value, n) for e, (value, n) in enumerate(epochs, 1)]
+
+
+def products_of(seed, *epochs, split=42):
+    """Epochs as (<a, b>, <a, a>, <b, b>) across halves."""
+    pairs = [("a", "b"), ("a", "a"), ("b", "b")]
+    return [
+        (split, seed, e, *pair, "product_halves", value, 64)
+        for e, values in enumerate(epochs, 1)
+        for pair, value in zip(pairs, values, strict=True)
+    ]
+
+
+def test_the_three_cosines_of_a_run_and_their_interval_by_hand(tmp_path):
+    rows = [*steps_of(1, (0.2, 30), (0.6, 10)), *steps_of(2, (0.1, 5))]
+    rows += [(42, 1, e, "a", "b", "cosine_large", v, 64) for e, v in ((1, 0.5), (5, 0.7))]
+    rows += [(42, 2, 1, "a", "b", "cosine_large", 0.4, 64)]
+    # 0.06 + 0.30 over sqrt((0.1 + 0.3) * (0.2 + 1.4)); a negative self-product of one epoch is noise like any other.
+    rows += products_of(1, (0.06, 0.1, 0.2), (0.30, 0.3, 1.4))
+    rows += products_of(2, (0.10, 0.5, -0.3), (0.10, 0.5, 0.7))
+    found = conflicts(tmp_path, measured(rows)).set_index("measure")
+    per_run = {"minibatch": [0.3, 0.1], "large": [0.6, 0.4], "corrected": [0.36 / 0.8, 0.2 / 0.4**0.5]}
+    assert found.index.tolist() == list(per_run)
+    for measure, values in per_run.items():
+        mean, half = np.mean(values), 12.706204736 * abs(values[0] - values[1]) / 2  # t(0.975, 1) times the error
+        row = found.loc[measure]
+        assert (row["first"], row["second"], row["n_runs"]) == ("a", "b", 2)
+        assert row[["mean", "ci_low", "ci_high"]].tolist() == pytest.approx([mean, mean - half, mean + half])
+
+
+def test_a_gradient_that_noise_swamps_is_left_out_and_counted(tmp_path, caplog):
+    good = [row for seed in (1, 2, 3) for row in products_of(seed, (0.1 * seed, 1.0, 1.0))]
+    swamped = [row for seed in (4, 5) for row in products_of(seed, (0.5, 1.0, -0.2), (0.5, 1.0, 0.2))]
+    found = conflicts(tmp_path, measured([*good, *swamped]))
+    assert found[["measure", "n_runs"]].to_numpy().tolist() == [["corrected", 3]]
+    assert found["mean"].tolist() == pytest.approx([0.2])
+    caplog.clear()
+    none = conflicts(tmp_path, measured([*good[:3], *swamped]))  # a single run is left
+    assert len(none) == 0
+    assert none.dtypes.to_dict() == found.dtypes.to_dict()
+    assert "corrected cosine of a and b, method hard, level all: left out, since 1 of 3 runs has a value" in caplog.text
+
+
+def test_runs_of_one_split_count_once_where_there_are_several(tmp_path):
+    cosines = {1: (0.1, 0.3), 2: (0.5, 0.7), 3: (0.3, 0.3)}
+    runs = [(split, seed, v) for split, values in cosines.items() for seed, v in enumerate(values)]
+    rows = [row for split, seed, v in runs for row in steps_of(seed, (v, 9), split=split)]
+    found = conflicts(tmp_path, measured(rows))
+    expected = paired_t([0.2, 0.6, 0.3], [0.0, 0.0, 0.0], 0.95)
+    assert found[["n_runs", "mean", "ci_low"]].to_numpy().tolist() == [
+        [6, pytest.approx(expected.mean_difference), pytest.approx(expected.ci_low)]
+    ]
+
+
+def test_without_gradients_the_table_is_empty(tmp_path):
+    assert len(conflicts(tmp_path, measured([]))) == 0
+
+
+# ---------------------------------------------------------------- several splits
 
 
 def crossed(rng, difference):

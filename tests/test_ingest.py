@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alloymtl import files
 from alloymtl.cli import main
+from alloymtl.config import read
 from alloymtl.data.check import check
 from alloymtl.data.ingest import ingest
 from alloymtl.errors import UserError
@@ -309,7 +309,7 @@ def test_the_steps_run_from_the_command_line_and_say_a_mistake_in_one_line(write
 
 
 def test_the_public_study_has_common_labels_and_every_row_is_accounted_for(monkeypatch):
-    config = yaml.safe_load((ROOT / "config/public.yaml").read_text(encoding="utf-8"))
+    config = read(ROOT / "config/public.yaml")
     if not PUBLIC.is_dir():
         pytest.skip(f"the public data sets are not there ({PUBLIC})")
     monkeypatch.chdir(ROOT)

@@ -7,17 +7,30 @@ from pathlib import Path
 import pytest
 import yaml
 
+from alloymtl import components
 from alloymtl import config as config_module
+from alloymtl.data.simulate.compositions import compositions
+from alloymtl.data.simulate.measure import measure
+from alloymtl.data.simulate.settings import PROPERTIES, Settings
+from alloymtl.data.simulate.tables import header, raw_table
+from alloymtl.data.units import convert
 from alloymtl.errors import UserError
 from alloymtl.run import Run
 from alloymtl.study import Study
 
 REPOSITORY = Path(__file__).parents[1]
-CONFIGS = sorted(p.name for p in (REPOSITORY / "config").glob("*.yaml"))
+PAPER = "paper.yaml"  # no study: what the others include
+CONFIGS = sorted(p.name for p in (REPOSITORY / "config").glob("*.yaml") if p.name != PAPER)
+LABELS = {"resistivity": "resistivity (μΩ·cm)", "hardness": "hardness (GPa)", "amorphous": "amorphous (0/1)"}
 
 
 def load(name="config.yaml"):
-    return yaml.safe_load((REPOSITORY / "config" / name).read_text(encoding="utf-8"))
+    """A shipped config; tasks whose files are simulated name them, as a user would name measured ones."""
+    config = config_module.read(REPOSITORY / "config" / name)
+    for task, values in config["tasks"].items():
+        path = f"results/{config['study']}/raw/{task}.csv"
+        values.setdefault("sources", [{"path": path, "label": LABELS[task], "composition": {"basis": "at.%"}}])
+    return config
 
 
 def put(config, path, value):
@@ -36,9 +49,10 @@ def drop(config, path):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_shipped_configs_are_studies(name):
-    study = Study.from_config(load(name), name)
-    assert study.runs()
-    assert len({run.folder for run in study.runs()}) == len(study.runs())
+    study = Study.from_config(config_module.read(REPOSITORY / "config" / name), name)
+    for one in (study, *study.controls.values()):
+        assert one.runs()
+        assert len({run.folder for run in one.runs()}) == len(one.runs())
 
 
 FIRST = ("tasks", "hardness", "sources", 0)
@@ -116,6 +130,66 @@ MISTAKES = {
         put, ("experiments", "main", "comparisons"), [["independent", "hard"], ["hard", "independent"]],
         r"comparisons\[1\]: this pair is tested already",
     ),
+    "option outside its choices": (
+        put, ("methods", "pcgrad_mean", "balancer_options"), {"reduction": "men"},
+        r"methods.pcgrad_mean.balancer_options.reduction: 'men' is none of its choices.* did you mean 'mean'",
+    ),
+    "choice that YAML reads as a truth value": (
+        put, ("methods", "pcgrad_off", "balancer_options"), {"projection": False},
+        r"balancer_options.projection: False is not .* quotation marks",
+    ),
+    "balancer of gradients without shared parameters": (
+        put, ("methods", "soft_1", "balancer"), "pcgrad",
+        r"methods.soft_1.balancer: balancer 'pcgrad' acts on .* 'soft' shares nothing",
+    ),
+    "smoothing without shared parameters": (
+        put, ("methods", "independent", "smoothing"), "fds",
+        r"methods.independent.smoothing: smoothing 'fds' acts on .* 'independent' shares nothing",
+    ),
+    "gradients of a method that shares nothing": (
+        put, ("experiments", "conflict", "methods"), ["hard", "independent"],
+        r"methods.independent: .* keeps its gradients, .* 'independent' shares no parameters",
+    ),
+    "two names for one method": (
+        put, ("methods", "plain"), {"title": "Plain", "architecture": "hard", "balancer_options": {}},
+        r"methods.plain: it is the same as 'weights_equal' in all but its name",
+    ),
+    "task without files": (
+        put, ("tasks", "density"), {"kind": "regression", "unit": "g/cm^3"},
+        r"tasks.density: the key 'sources' is missing",
+    ),
+    "unknown thing to keep": (
+        put, ("experiments", "soft", "keep"), ["predictons"],
+        r"experiments.soft.keep\[0\]: 'predictons' is not one of",
+    ),
+    "unknown twin": (
+        put, ("evaluation",), {"twins": [["hard", "pcgrad_of"]]},
+        r"cfg: evaluation.twins\[0\]: no method 'pcgrad_of'.* did you mean 'pcgrad_off'",
+    ),
+    "include on the command line": (
+        put, ("include",), ["paper.yaml"],
+        r"cfg: include: only a config file can include others",
+    ),
+    "misspelt section of a control": (
+        put, ("controls", "grouped", "splits"), {},
+        r"cfg: controls.grouped: unknown key 'splits'.* did you mean 'split",
+    ),
+    "misspelt key inside a control": (
+        put, ("controls", "grouped", "split"), {"kid": "grouped"},
+        r"cfg: controls.grouped: split: unknown key 'kid'.* did you mean 'kind'",
+    ),
+    "unknown method inside a control": (
+        put, ("controls", "grouped", "experiments", "main", "methods"), ["independent", "hardd"],
+        r"cfg: controls.grouped: experiments.main.methods: no method 'hardd'",
+    ),
+    "control within a control": (
+        put, ("controls", "grouped", "controls"), {},
+        r"cfg: controls.grouped: unknown key 'controls'",
+    ),
+    "simulation of a control that no task reads": (
+        put, ("controls", "grouped", "simulation"), {"rows": {"hardness": 100}},
+        r"cfg: controls.grouped: simulation: no task reads",
+    ),
     "one seed": (
         put, ("experiments", "main", "seeds"), [42],
         r"experiments.main.seeds: .*too short",
@@ -178,6 +252,105 @@ def test_a_config_that_cannot_be_read_is_said_with_its_line(tmp_path, content, m
     assert "\n" not in str(caught.value)
 
 
+def write(folder, **files):
+    for name, content in files.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def test_an_included_file_lies_under_the_one_that_includes_it(tmp_path):
+    (tmp_path / "deep").mkdir()
+    write(tmp_path / "deep", base={"training": {"dropout": 0.1, "hidden": [8, 8]}, "methods": {"a": {}, "b": {}}})
+    write(tmp_path, middle={"include": ["deep/base.yaml"], "methods": {"b": None, "c": {"title": "C"}}})
+    write(tmp_path, other={"seeds": [7, 8], "training": {"dropout": 0.2}})
+    own = {"include": ["middle.yaml", "other.yaml"], "training": {"hidden": [4]}, "methods": {"c": {"loss": "lds"}}}
+    write(tmp_path, own={**own, "simulation": None})
+    assert config_module.read(tmp_path / "own.yaml") == {
+        "training": {"dropout": 0.2, "hidden": [4]},  # mappings are merged, lists replaced
+        "methods": {"a": {}, "b": None, "c": {"title": "C", "loss": "lds"}},
+        "seeds": [7, 8],  # the last of the included ones
+        "simulation": None,
+    }
+
+
+def test_null_removes_an_included_method_experiment_or_control(tmp_path):
+    base = load()
+    gone = {"methods": "hard_fixed_steps", "experiments": "imbalance_steps", "controls": "planted"}
+    removed = {part: {name: None} for part, name in gone.items()}
+    write(tmp_path, base=base, own={"include": ["base.yaml"], **removed})
+    study = Study.from_config(config_module.read(tmp_path / "own.yaml"), "cfg")
+    before = Study.from_config(base, "cfg")
+    for part, name in gone.items():
+        assert set(getattr(before, part)) - set(getattr(study, part)) == {name}
+
+
+def test_the_command_line_has_the_last_word_over_files_and_what_they_include(tmp_path):
+    write(tmp_path, base={"training": {"dropout": 0.1, "batch_size": 8}}, own={"include": ["base.yaml"], "study": "s"})
+    known = {"study": "s", "include": ["base.yaml"], "training": {"dropout": 0.5}}  # what Snakemake has put together
+    assert config_module.combine([tmp_path / "own.yaml"], known) == {
+        "study": "s",
+        "training": {"dropout": 0.5, "batch_size": 8},
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"own": {"include": ["bse.yaml"]}},
+            r"bse.yaml: this config does not exist. Mend: correct the path in .*own.yaml",
+        ),
+        ({"own": {"include": "base.yaml"}}, r"own.yaml: include: this is not a list of files"),
+        ({"own": {"include": ["own.yaml"]}}, r"own.yaml: this config includes itself \(.*own.yaml -> .*own.yaml\)"),
+        (
+            {"own": {"include": ["base.yaml"]}, "base": {"include": ["own.yaml"]}},
+            r"base.yaml: this config includes itself \(.*own.yaml -> .*base.yaml -> .*own.yaml\)",
+        ),
+        (
+            {"own": {"include": ["base.yaml"], "methods": {"hrad": None}}, "base": {"methods": {"hard": {}}}},
+            r"own.yaml: methods.hrad: it is empty, .* did you mean 'hard'",
+        ),
+        ({"own": {"include": ["base.yaml"]}, "base": {}}, r"base.yaml: this config holds no keys"),
+    ],
+)
+def test_a_mistake_in_what_is_included_names_the_file(tmp_path, files, message):
+    write(tmp_path, **files)
+    if files.get("base") == {}:
+        (tmp_path / "base.yaml").write_text("")
+    with pytest.raises(UserError, match=message) as caught:
+        config_module.read(tmp_path / "own.yaml")
+    assert "\n" not in str(caught.value)
+    assert caught.value.mend
+
+
+SPELLINGS = [{}, {"hardness_unit": "HV", "resistivity_unit": "ohm_m", "boolean": "O/X"}, {"encoding": "cp949"}]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_task_without_sources_reads_what_the_simulator_writes_for_it(spelling):
+    config = config_module.read(REPOSITORY / "config" / "quick.yaml")
+    config["simulation"] = {"rows": {"resistivity": 40, "hardness": 40, "amorphous": 40}, **spelling}
+    study = Study.from_config(config, "cfg")
+    settings = Settings.from_spec(study.simulation)
+    samples = compositions(settings)
+    assert study.simulated
+    for task in study.tasks:
+        (source,) = task.sources
+        measured = measure(task.name, samples[task.name], settings)
+        column = raw_table(task.name, samples[task.name], measured, settings)[source.label]
+        if task.is_regression:
+            labels = convert(column.to_numpy(), source.unit, PROPERTIES[task.name].unit.replace("μΩ·cm", "uohm_cm"), "")
+            # A header in one unit over values in another would be off by a factor of ten or more.
+            assert labels == pytest.approx(measured, rel=0.02)
+        else:
+            assert [source.classes[str(cell)] for cell in column] == measured.tolist()
+        assert source.encoding == settings.encoding
+
+
+def test_a_header_is_that_of_the_raw_table():
+    settings = Settings.from_spec(Study.from_config(load(), "cfg").simulation)
+    assert {task: header(task, settings) for task in LABELS} == LABELS
+
+
 def test_a_missing_raw_file_is_named_with_its_key_and_its_origin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = load()
@@ -198,6 +371,79 @@ def test_a_study_is_simulated_only_if_it_reads_what_the_simulator_writes(tmp_pat
     assert not Study.from_config(config, "cfg").simulated
 
 
+def test_experiments_take_the_studys_seeds_unless_they_name_their_own():
+    config = load("quick.yaml")
+    config["experiments"]["soft"] = {**config["experiments"]["soft"], "seeds": [1, 2], "split_seeds": [5]}
+    config["split_seeds"] = [42, 43]
+    study = Study.from_config(config, "cfg")
+    assert study.experiments["soft"].replicates() == [(5, 1), (5, 2)]
+    assert study.experiments["main"].replicates() == [(s, k) for s in (42, 43) for k in (42, 123, 456)]
+    assert study.split_seeds == (5, 42, 43)
+
+
+def test_gradients_are_measured_in_all_runs_of_the_methods_of_an_experiment_that_keeps_them():
+    study = Study.from_config(load(), "cfg")
+    measured = {run.method for run in study.runs() if run.diagnostics}
+    assert measured == set(study.experiments["conflict"].methods)
+    assert all(bool(run.diagnostics) == (run.method in measured) for run in study.runs())
+    assert study.run("hard", 1000, 42, 42).diagnostics == {
+        "gradients": {"step_interval": 1, "epoch_interval": 5, "rows": 256}
+    }
+    assert "gradients" in study.methods["hard"].extras()
+    assert study.methods["structured"].extras() == ("relations",)
+
+
+def test_a_control_lies_over_its_study_and_shares_what_it_does_not_change():
+    config = load()
+    config["data"] = {"repeats": "median"}
+    config["training"] = {"dropout": 0.2}
+    config["controls"]["again"] = {"data": {"decimals": 3}, "methods": {"pcgrad": {"title": "P"}, "soft_1": None}}
+    config["controls"]["again"]["experiments"] = {"main": {"methods": ["pcgrad", "hard"], "comparisons": []}}
+    study = Study.from_config(config, "cfg")
+    grouped, planted, again = (study.controls[name] for name in ("grouped", "planted", "again"))
+
+    assert grouped.root == "results/default/controls/grouped"
+    assert (grouped.data_root, grouped.ingests, grouped.simulates) == (study.root, False, False)
+    assert (grouped.tasks, grouped.data) == (study.tasks, study.data)
+    assert (grouped.split["kind"], study.split["kind"]) == ("grouped", "stratified")
+    assert set(grouped.experiments) == {"main"}  # in the place of the study's
+    assert grouped.simulated
+    assert grouped.runs()[0].training["dropout"] == 0.2
+
+    # Other data of the same raw files: ingested anew, simulated once.
+    assert (again.ingests, again.simulates, again.simulated) == (True, False, True)
+    assert again.data["repeats"] == "median"
+    assert [s.path for t in again.tasks for s in t.sources] == [s.path for t in study.tasks for s in t.sources]
+    assert "soft_1" not in again.methods
+    assert again.methods["pcgrad"].parts == study.methods["pcgrad"].parts
+
+    assert (planted.ingests, planted.simulates, planted.simulated) == (True, True, True)
+    assert [t.name for t in planted.tasks] == list(planted.simulation["rows"])
+    assert {s.path for t in planted.tasks for s in t.sources} == {
+        f"results/default/controls/planted/raw/{task}.csv" for task in planted.simulation["rows"]
+    }
+
+
+def test_the_paper_sees_controls_and_only_methods_that_run():
+    study = Study.from_config(load(), "cfg")
+    seen = study.to_paper_dict()
+    assert json.loads(json.dumps(seen, allow_nan=False))["study"] == "default"
+    assert set(seen["controls"]) == {"grouped", "planted"}
+    assert set(seen["controls"]["planted"]) == set(seen)
+    assert set(seen["controls"]["grouped"]["methods"]) == {"independent", "hard", "structured"}
+    assert seen["reported"] == "2512.22740"
+    assert set(seen["diagnostics"]) == {"gradients"}
+    # It is passed on as one argument of a command, which may hold 128 kB.
+    assert len(json.dumps(seen, ensure_ascii=False).encode()) < 65536
+
+
+def test_every_part_of_a_shipped_study_is_described_in_the_readme():
+    text = (REPOSITORY / "config" / "README.md").read_text(encoding="utf-8")
+    for kind in components.FOLDERS:
+        for name in components.names(kind):
+            assert f"`{name}`" in text, f"config/README.md does not mention {kind} {name}"
+
+
 def specifications(config):
     return {run.folder: json.dumps(run.to_dict(), sort_keys=True) for run in Study.from_config(config, "cfg").runs()}
 
@@ -206,18 +452,19 @@ def test_new_methods_seeds_levels_and_titles_leave_the_specifications_of_other_r
     config = load()
     before = specifications(config)
     config = copy.deepcopy(config)
-    config["methods"]["plain"] = {"architecture": "hard"}
+    config["methods"]["plain"] = {"architecture": "hard", "sampler": "stratified", "loss": "lds"}
     config["methods"]["hard"]["title"] = "Another title"
     config["tasks"]["hardness"]["title"] = "Another title"
     config["evaluation"] = {"alpha": 0.01}
     main = config["experiments"]["main"]
     main["methods"].append("plain")
-    main["seeds"].append(7)
+    main["seeds"] = [*config["seeds"], 7]
     main["levels"] = ["all", 1000]
     main["split_seeds"] = [42, 43]
     after = specifications(config)
     assert before.items() <= after.items()
-    assert len(after) == 4 * 6 * 2 * 2
+    mains = {folder.split("/")[0] for folder in after.keys() - before.keys()}
+    assert mains == {"independent", "hard", "structured", "plain"}
 
 
 def test_a_run_comes_back_from_its_record():

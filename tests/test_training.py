@@ -1,10 +1,8 @@
 """Training: the step against plain torch, the schedule against torch's, resuming, and what must not leak."""
 
-import contextlib
 import dataclasses
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,85 +10,26 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from alloymtl.data.split import split
 from alloymtl.errors import UserError
 from alloymtl.methods.balancers import inverse_size
 from alloymtl.methods.samplers import uniform
-from alloymtl.run import Part, Run, Target
+from alloymtl.run import Target
 from alloymtl.training import job
-from alloymtl.training.dataset import build
-from alloymtl.training.reference import Engine
 from alloymtl.training.schedule import EarlyStopping, Plateau
 from alloymtl.training.streams import dropout_keep, stream
-
-TRAINING = {
-    "hidden": [16, 12],
-    "dropout": 0.3,
-    "batch_size": 8,
-    "learning_rate": 1e-3,
-    "weight_decay": 1e-4,
-    "max_epochs": 6,
-    "patience": 30,
-    "plateau_factor": 0.5,
-    "plateau_patience": 1,
-    "engine": "reference",
-}
-OPTIONS = {
-    "independent": {"head": 0},
-    "hard": {"head": 5},
-    "structured": {"head": 5, "embedding": 6, "alpha": 0.1, "lambda_sparse": 0.01, "lambda_self": 0.01},
-}
-TASKS = (Target("a", "regression", "none"), Target("b", "regression", "none"), Target("c", "classification", "none"))
-
-
-def a_run(method="hard", seed=1, tasks=TASKS, **training):
-    parts = {
-        "architecture": Part("architecture", method, OPTIONS[method]),
-        "loss": Part("loss", "mse", {}),
-        "balancer": Part("balancer", "inverse_size", {"power": 1.0}),
-        "sampler": Part("sampler", "uniform", {}),
-    }
-    return Run(method, "all", 7, seed, tasks, parts, {**TRAINING, **training}, threshold=0.5, simulated=True)
-
-
-def rows(n=150, seed=0):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(n, 4))
-    y = x @ rng.normal(size=(4, 3)) + 0.1 * rng.normal(size=(n, 3))
-    y[:, 2] = y[:, 2] > 0
-    owner = rng.choice(3, n, p=[0.6, 0.2, 0.2])
-    y[owner[:, None] != np.arange(3)] = np.nan
-    frame = pd.DataFrame({"alloy": [f"alloy{i:04d}" for i in range(n)], "system": "A-B"})
-    frame[[f"x:{i}" for i in range(4)]] = x
-    frame[[f"y:{t.name}" for t in TASKS]] = y
-    return frame
-
-
-def partition(frame, run):
-    kinds = {t.name: t.kind for t in run.tasks}
-    return split(frame, kinds, {"kind": "stratified", "validation": 0.2, "test": 0.2, "strata": 3}, 7)
-
-
-def data(frame, run, table=None):
-    return build(frame, partition(frame, run) if table is None else table, run.tasks, run.level)
-
-
-class Watcher:
-    """An observer that may stop the run, as a kill would."""
-
-    def __init__(self, stop_at=None):
-        self.stop_at, self.epochs = stop_at, 0
-
-    def update(self, epoch, values):
-        self.epochs += 1
-        if epoch == self.stop_at:
-            raise KeyboardInterrupt
-
-
-def train(run, dataset, folder, key="key", watcher=None):
-    folder.mkdir(parents=True, exist_ok=True)
-    return job.train(run, dataset, folder, key, lambda group: contextlib.nullcontext(watcher or Watcher()), 0)
-
+from training_fixture import (
+    TRAINING,
+    Watcher,
+    a_run,
+    an_engine,
+    an_epoch,
+    data,
+    in_double,
+    partition,
+    rows,
+    same,
+    train,
+)
 
 # ---------------------------------------------------------------- the step
 
@@ -114,13 +53,6 @@ def plain_step(network, heads, optimiser, x, y, labelled, keep, weights, penalty
     optimiser.zero_grad()
     total.backward()
     optimiser.step()
-
-
-def in_double(engine):
-    """Let an engine compute in double precision."""
-    engine.network.double()
-    engine.x, engine.y, engine.labelled = engine.x.double(), engine.y.double(), engine.labelled.double()
-    engine.coefficients = engine.coefficients.double()
 
 
 def twin(engine):
@@ -153,10 +85,7 @@ def test_fifty_steps_equal_those_of_plain_torch():
     train_rows = dataset.rows("train", [0, 1, 2])
     x, y = dataset.x[train_rows], dataset.y[train_rows]
     weights = np.array([1.0, 6.5, 3.0])
-    engine = Engine(
-        x, y, [True, True, False], weights, run.parts["architecture"], run.parts["loss"], run.training,
-        stream(3, ["a"], "initialisation"),
-    )  # fmt: skip
+    engine = an_engine(run, x, y, weights)
     in_double(engine)  # so that fifty steps of Adam do not blow rounding up to the size of a mistake
     backbone, heads = twin(engine)
     modules = nn.ModuleList([*(m for pair in backbone for m in pair), *heads])
@@ -164,9 +93,9 @@ def test_fifty_steps_equal_those_of_plain_torch():
     optimiser = torch.optim.Adam(modules.parameters(), lr=1e-3, weight_decay=1e-4)
     steps = 0
     for epoch in range(5):
-        batches = uniform.batches(len(x), 8, stream(3, ["a"], "batches", epoch))
+        batches = uniform.batches(~np.isnan(y), 8, stream(3, ["a"], "batches", epoch), {})
         keep = dropout_keep(stream(3, ["a"], "dropout", epoch), len(x), 28, 0.3)
-        engine.epoch(batches, keep)
+        an_epoch(engine, batches, keep)
         start = 0
         for batch in batches:
             mask = torch.from_numpy(keep[start : start + len(batch)].astype(np.float64))
@@ -191,13 +120,9 @@ def test_a_task_that_is_absent_from_a_batch_gives_its_head_no_gradient(method):
     run = a_run(method, weight_decay=0.0)
     dataset = data(rows(), run)
     train_rows = dataset.rows("train", [0])  # rows of the first task only
-    engine = Engine(
-        dataset.x[train_rows], dataset.y[train_rows], [True, True, False], np.ones(3), run.parts["architecture"],
-        run.parts["loss"], run.training, stream(3, ["a"], "initialisation"),
-    )  # fmt: skip
+    engine = an_engine(run, dataset.x[train_rows], dataset.y[train_rows])
     before = engine.parameters()
-    with np.errstate(invalid="ignore"):
-        engine.epoch([np.arange(8)], np.ones((8, 28), np.uint8))
+    an_epoch(engine, [np.arange(8)])
     after = engine.parameters()
     for name in ("heads.weight_in", "heads.weight_out", "heads.bias_out"):
         assert not np.array_equal(before[name][0], after[name][0])
@@ -208,12 +133,8 @@ def test_structured_network_without_its_auxiliary_branch_is_the_hard_sharing_net
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32))
     engines = {}
     for method in ("hard", "structured"):
-        run = a_run(method)
-        options = {**OPTIONS[method], **({"alpha": 0.0} if method == "structured" else {})}
-        engines[method] = Engine(
-            x.numpy(), np.zeros((9, 3), np.float32), [True] * 3, np.ones(3), Part("architecture", method, options),
-            run.parts["loss"], run.training, stream(3, ["a"], "initialisation"),
-        )  # fmt: skip
+        run = a_run(method, options={"alpha": 0.0} if method == "structured" else {})
+        engines[method] = an_engine(run, x.numpy(), np.zeros((9, 3)), regression=[True] * 3)
     shared = engines["hard"].parameters()
     structured = engines["structured"]
     structured.load_parameters({**structured.parameters(), **shared})
@@ -221,19 +142,13 @@ def test_structured_network_without_its_auxiliary_branch_is_the_hard_sharing_net
 
 
 def test_the_sparsity_penalty_alone_drives_every_relation_towards_zero():
-    run = a_run("structured", learning_rate=0.01, weight_decay=0.0)
-    options = {**OPTIONS["structured"], "lambda_sparse": 1.0}
-    y = np.full((8, 3), np.nan, np.float32)
-    y[:, 0] = 0.0
-    engine = Engine(
-        np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32), y, [True] * 3, np.zeros(3),
-        Part("architecture", "structured", options), run.parts["loss"], run.training,
-        stream(1, ["a"], "initialisation"),
-    )  # fmt: skip
+    run = a_run("structured", options={"lambda_sparse": 1.0}, learning_rate=0.01, weight_decay=0.0)
+    y = np.full((8, 3), np.nan)
+    y[:, 0] = np.linspace(-1, 1, 8)
+    engine = an_engine(run, np.random.default_rng(0).normal(size=(8, 4)), y, np.zeros(3), regression=[True] * 3)
     start = engine.relations()
-    with np.errstate(invalid="ignore"):
-        for _ in range(200):
-            engine.epoch([np.arange(8)], np.ones((8, 28), np.uint8))
+    for _ in range(200):
+        an_epoch(engine, [np.arange(8)])
     assert ((start > 0) & (start < 1)).all()
     assert (engine.relations() < 0.05).all()
 
@@ -244,19 +159,6 @@ def test_the_sparsity_penalty_alone_drives_every_relation_towards_zero():
 def test_inverse_size_weights_are_those_of_the_paper():
     weights = inverse_size.coefficients(np.array([52388, 800, 840]), {"power": 1.0})
     np.testing.assert_allclose(weights, [1, 65.485, 62.3666667])
-
-
-@given(n=st.integers(2, 300), size=st.integers(2, 40), seed=st.integers(0, 2**31))
-@settings(deadline=None)
-def test_an_epoch_holds_every_row_once_and_no_batch_of_one_row(n, size, seed):
-    batches = uniform.batches(n, size, np.random.default_rng(seed))
-    assert sorted(np.concatenate(batches)) == list(range(n))
-    assert all(2 <= len(b) <= size + 1 for b in batches)
-    assert all(len(b) == size for b in batches[:-1])
-
-
-def test_default_study_takes_1182_steps_an_epoch():
-    assert len(uniform.batches(37818, 32, np.random.default_rng(0))) == 1182
 
 
 def test_dropout_drops_its_share_of_units():
@@ -289,13 +191,6 @@ def test_early_stopping_waits_its_patience_after_the_best_epoch():
 
 
 # ---------------------------------------------------------------- whole runs
-
-
-def same(one, other):
-    pd.testing.assert_frame_equal(one.predictions, other.predictions, check_exact=True)
-    assert {k: v.history for k, v in one.fits.items()} == {k: v.history for k, v in other.fits.items()}
-    if one.relations is not None:
-        pd.testing.assert_frame_equal(one.relations, other.relations, check_exact=True)
 
 
 @pytest.mark.parametrize("method", ["independent", "hard", "structured"])

@@ -14,43 +14,60 @@ import pandas as pd
 import pytest
 import yaml
 
+from alloymtl.paper.layout import FIGURES, TABLES
+
 REPOSITORY = Path(__file__).parents[1]
 PARTS = ("Snakefile", "workflow", "config", "envs", "paper", "slurm")
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
-TARGETS = ["all"] if shutil.which("latexmk") else ["data", "runs", "tables", "figures"]
-SMALL = {
-    "study": "small",
-    "simulation": {"rows": {"resistivity": 400, "hardness": 120, "amorphous": 130}},
-    "tasks": {
-        name: {
-            **extra,
-            "sources": [{"path": f"results/small/raw/{name}.csv", "label": label, "composition": {"basis": "at.%"}}],
-        }
-        for name, label, extra in (
-            ("resistivity", "resistivity (μΩ·cm)", {"kind": "regression", "unit": "uohm_cm", "minimum": 0}),
-            ("hardness", "hardness (GPa)", {"kind": "regression", "unit": "GPa", "minimum": 0}),
-            ("amorphous", "amorphous (0/1)", {"kind": "classification"}),
-        )
-    },
+TARGETS = ["all"] if shutil.which("latexmk") else ["data", "runs", "tables", "figures", "claims"]
+MAIN = {
+    "methods": ["independent", "structured"],
+    "comparisons": [["independent", "structured"]],
+    "seeds": [1, 2, 3],
+}
+# What the small study includes; a test that changes a section writes it into the study.
+BASE = {
     "methods": {
         "independent": {"architecture": "independent"},
         "structured": {"architecture": "structured", "balancer": "inverse_size"},
     },
     "training": {"max_epochs": 3, "hidden": [16]},
+}
+SMALL = {
+    "study": "small",
+    "include": ["base.yaml"],
+    # One kind of sample for all tasks: films of 400 rows would be of too few systems for a grouped split.
+    "simulation": {"rows": {"resistivity": 400, "hardness": 120, "amorphous": 130}, "pool": "bulk"},
+    "tasks": {
+        "resistivity": {"kind": "regression", "unit": "uohm_cm", "minimum": 0},
+        "hardness": {"kind": "regression", "unit": "GPa", "minimum": 0},
+        "amorphous": {"kind": "classification"},
+    },
+    "diagnostics": {"gradients": {"epoch_interval": 1, "rows": 64}},
     "experiments": {
-        "main": {
-            "methods": ["independent", "structured"],
-            "comparisons": [["independent", "structured"]],
-            "seeds": [1, 2, 3],
+        "main": MAIN,
+        "conflict": {"methods": ["structured"], "comparisons": [], "seeds": [1, 2], "keep": ["gradients"]},
+    },
+    "controls": {
+        "grouped": {
+            "split": {"kind": "grouped"},
+            "experiments": {"main": {**MAIN, "methods": ["structured"], "comparisons": [], "seeds": [1, 2]}},
         }
     },
 }
 
 
 def configure(folder, **changes):
-    """Write the small study's config with some top-level sections replaced."""
-    text = yaml.safe_dump({**SMALL, **changes}, allow_unicode=True, sort_keys=False)
-    (folder / "small.yaml").write_text(text, encoding="utf-8")
+    """Write the small study's config with some top-level sections replaced, and what it includes."""
+    for name, content in {"small": {**SMALL, **changes}, "base": BASE}.items():
+        text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def with_file(task, path):
+    """The tasks of the small study, one of them read from a file of the user's."""
+    source = {"path": path, "label": "hardness (GPa)", "composition": {"basis": "at.%"}}
+    return {**SMALL["tasks"], task: {**SMALL["tasks"][task], "sources": [source]}}
 
 
 def snakemake(folder, *arguments, cores=2):
@@ -64,7 +81,9 @@ def planned(folder, *targets):
     assert result.returncode == 0, result.stdout + result.stderr
     found = dict(re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.M))
     return {
-        rule: int(n) for rule, n in found.items() if rule not in {"total", "all", "tables", "figures", "paper", "data"}
+        rule: int(n)
+        for rule, n in found.items()
+        if rule not in {"total", "all", "tables", "figures", "paper", "data", "claims"}
     }
 
 
@@ -109,16 +128,38 @@ def test_the_chain_ends_in_everything_that_it_promises(finished):
     )
     assert set(contract.split()) <= set(comparisons.columns)
     assert (comparisons.n_pairs == 3).all()
+    levels = pd.read_parquet(results / "level_comparisons.parquet")
+    assert len(levels) == 0  # one level
+    conflict = pd.read_parquet(results / "conflict.parquet")
+    assert set(conflict.measure) >= {"minibatch", "large"}
+    assert set(conflict.method) == {"structured"}
+    assert conflict[["mean", "ci_low", "ci_high"]].notna().all(axis=None)
+    assert set(conflict.n_runs) <= {2, 3}  # all runs of the method are measured, also those of another experiment
+    assert (results / "claims.csv").is_file()
     record = json.loads((results / "runs/structured/level-all/split-42/seed-1/record.json").read_text())
     assert record["simulated"] is True
     assert record["specification"]["seed"] == 1
     assert record["labels"]["hardness"] == {"train": 84, "validation": 18, "test": 18}
-    for stem in ("table1_data", "table2_comparison", "table3_tests", "table4_relations"):
+    for stem in TABLES:
         assert all((results / "tables" / f"{stem}.{kind}").stat().st_size for kind in ("csv", "tex"))
-    for stem in ("figure2_relations", "figure3_validation", "figure4_errors", "figure5_confusion"):
+    for stem in FIGURES:
         assert all((results / "figures" / f"{stem}.{kind}").stat().st_size for kind in ("pdf", "png", "csv"))
     if "all" in TARGETS:
         assert (results / "paper" / "paper.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_control_shares_the_alloys_of_its_study_and_has_the_rest_to_itself(finished):
+    results = finished / "results" / "small"
+    control = results / "controls" / "grouped"
+    assert {path.name for path in (control / "data").iterdir()} == {"split", "split.parquet"}
+    features = pd.read_parquet(results / "data" / "features.parquet")
+    split = pd.read_parquet(control / "data" / "split.parquet").merge(features[["alloy", "system"]], on="alloy")
+    assert (split.groupby("system").partition.nunique() == 1).all()
+    assert pd.read_parquet(control / "metrics.parquet").groupby(["method", "seed"]).ngroups == 2
+    record = json.loads((control / "runs/structured/level-all/split-42/seed-1/record.json").read_text())
+    own = json.loads((results / "runs/structured/level-all/split-42/seed-1/record.json").read_text())
+    assert record["inputs"]["features"] == own["inputs"]["features"]
+    assert record["inputs"]["split"] != own["inputs"]["split"]
 
 
 def test_a_second_run_does_nothing(finished):
@@ -137,7 +178,7 @@ def append(file, text="\n# another comment\n"):
 
 
 def test_a_change_of_a_figures_code_redraws_and_retrains_nothing(project):
-    append(project / "workflow/alloymtl/paper/figures.py")
+    append(project / "workflow/alloymtl/paper/figures/__init__.py")
     assert set(planned(project)) <= {"make_figures", "render"}
     assert planned(project)["make_figures"] == 1
 
@@ -145,22 +186,33 @@ def test_a_change_of_a_figures_code_redraws_and_retrains_nothing(project):
 def test_a_change_of_one_methods_code_trains_its_runs_alone(project):
     append(project / "workflow/alloymtl/methods/architectures/structured.py")
     jobs = planned(project, "runs")
-    assert jobs == {"train_structured": 3, "runs": 1}
+    assert jobs == {"train_structured": 3, "train_structured_in_grouped": 2, "runs": 1}
 
 
 def test_a_new_method_and_a_new_seed_train_their_own_runs_alone(project):
-    methods = {**SMALL["methods"], "hard": {"architecture": "hard"}}
-    main = SMALL["experiments"]["main"]
-    configure(project, methods=methods, experiments={"main": {**main, "methods": [*methods]}})
+    methods = {"hard": {"architecture": "hard"}}  # over those that are included
+    experiments = SMALL["experiments"]
+
+    def main(**changes):
+        return {**experiments, "main": {**MAIN, **changes}}
+
+    configure(project, methods=methods, experiments=main(methods=["independent", "structured", "hard"]))
     assert planned(project, "runs") == {"train_hard": 3, "runs": 1}
-    configure(project, experiments={"main": {**main, "seeds": [1, 2, 3, 4]}})
+    configure(project, experiments=main(seeds=[1, 2, 3, 4]))
     assert planned(project, "runs") == {"train_independent": 1, "train_structured": 1, "runs": 1}
-    configure(project, experiments={"main": {**main, "split_seeds": [42, 43]}})
+    configure(project, experiments=main(split_seeds=[42, 43]))
     assert planned(project, "runs") == {"split": 1, "train_independent": 3, "train_structured": 3, "runs": 1}
 
 
+def test_another_split_of_a_control_trains_its_own_runs_alone(project):
+    controls = json.loads(json.dumps(SMALL["controls"]))
+    controls["grouped"]["split"]["test"] = 0.2
+    configure(project, controls=controls)
+    assert planned(project, "runs") == {"split_in_grouped": 1, "train_structured_in_grouped": 2, "runs": 1}
+
+
 def test_new_code_that_reads_configs_reruns_nothing(project):
-    for name in ("study", "config", "components", "cli", "errors"):
+    for name in ("study", "method", "config", "components", "cli", "errors"):
         append(project / f"workflow/alloymtl/{name}.py")
     assert planned(project) == {}
 
@@ -168,14 +220,14 @@ def test_new_code_that_reads_configs_reruns_nothing(project):
 def test_another_title_redraws_and_retrains_nothing(project):
     tasks = json.loads(json.dumps(SMALL["tasks"]))
     tasks["hardness"]["title"] = "Indentation hardness"
-    tasks["hardness"]["sources"][0]["url"] = "https://example.org"
     configure(project, paper={"title": "Another title"}, tasks=tasks)
-    assert set(planned(project)) <= {"make_tables", "make_figures", "numbers", "render"}
+    told = {"describe", "describe_in_grouped", "synergy", "judge", "audit"}
+    assert set(planned(project)) <= {"make_tables", "make_figures", "numbers", "render", *told}
 
 
 def test_a_deleted_record_retrains_one_run_which_ends_as_before(project):
     run = project / "results/small/runs/structured/level-all/split-42/seed-2"
-    before = {name: (run / name).read_bytes() for name in ("predictions.parquet", "history.parquet")}
+    before = {f"{name}.parquet": (run / f"{name}.parquet").read_bytes() for name in ("predictions", "gradients")}
     metrics = (project / "results/small/metrics.parquet").read_bytes()
     (run / "record.json").unlink()
     jobs = planned(project)
@@ -189,12 +241,13 @@ def test_one_core_and_two_cores_give_the_same_bytes(finished, tmp_path):
     folder = lay_out(tmp_path)
     result = snakemake(folder, "results/small/comparisons.parquet", cores=1)
     assert result.returncode == 0, result.stdout + result.stderr
-    for name in ("data/features.parquet", "metrics.parquet", "predictions.parquet", "comparisons.parquet"):
+    tables = ("metrics", "predictions", "comparisons", "gradients")
+    for name in ("data/features.parquet", *(f"{table}.parquet" for table in tables)):
         assert (folder / "results/small" / name).read_bytes() == (finished / "results/small" / name).read_bytes(), name
 
 
 def test_a_run_killed_in_the_middle_leaves_nothing_half_written_and_goes_on_to_the_same_end(project, tmp_path):
-    configure(project, training={"max_epochs": 150, "patience": 150, "hidden": [16]})
+    configure(project, training={"max_epochs": 100, "patience": 100, "hidden": [16]})
     twin = Path(shutil.copytree(project, tmp_path / "twin", symlinks=True))
     run = "results/small/runs/structured/level-all/split-42/seed-1"
     shutil.rmtree(project / run)
@@ -210,14 +263,15 @@ def test_a_run_killed_in_the_middle_leaves_nothing_half_written_and_goes_on_to_t
     child.wait()
     left = {file.name for file in (project / run).iterdir() if not file.name.startswith(".")}
     assert any(name.endswith(".checkpoint.npz") for name in left)
-    assert not left & {"record.json", "predictions.parquet", "history.parquet", "relations.parquet"}
+    tables = ("predictions.parquet", "history.parquet", "relations.parquet", "gradients.parquet")
+    assert not left & {"record.json", *tables}
     assert snakemake(project, "--unlock").returncode == 0
     again = snakemake(project, f"{run}/record.json", "--rerun-incomplete")
     assert again.returncode == 0, again.stderr
     assert "resumes after epoch" in again.stdout + again.stderr
     undisturbed = snakemake(twin, f"{run}/record.json")
     assert undisturbed.returncode == 0, undisturbed.stderr
-    for name in ("predictions.parquet", "history.parquet", "relations.parquet"):
+    for name in tables:
         assert (project / run / name).read_bytes() == (twin / run / name).read_bytes()
 
 
@@ -239,6 +293,9 @@ def said(result):
         ("methods", {"hard": {"architecture": "herd"}}, "small.yaml: methods.hard.architecture: there is no"),
         ("data", {"elements": ["Al", "Xx"]}, "data.elements"),
         ("evaluation", {"regression": ["r3"]}, "small.yaml: evaluation.regression[0]: there is no metric 'r3'"),
+        ("include", ["bse.yaml"], "bse.yaml: this config does not exist. Mend: correct the path in"),
+        ("controls", {"grouped": {"data": {"elements": ["Al", "Xx"]}}}, "small.yaml: controls.grouped: data.elements"),
+        ("paper", {"reported": "2512.22741"}, "small.yaml: paper.reported: there is no folder paper/reported/2512"),
     ],
 )
 def test_a_mistake_in_the_config_ends_before_any_job_in_one_line(tmp_path, section, content, message):
@@ -251,9 +308,9 @@ def test_a_mistake_in_the_config_ends_before_any_job_in_one_line(tmp_path, secti
 
 def test_a_missing_raw_file_ends_before_any_job_in_one_line(tmp_path):
     folder = lay_out(tmp_path)
-    configure(folder, simulation=None)
+    configure(folder, tasks=with_file("hardness", "measured/hardness.csv"))
     text = said(snakemake(folder, "all"))
-    assert "results/small/raw/resistivity.csv: this raw file does not exist." in text
+    assert "measured/hardness.csv: this raw file does not exist." in text
     assert len([line for line in text.splitlines() if line.strip()]) == 1, text
 
 
@@ -280,9 +337,7 @@ def test_a_mistake_in_a_raw_file_ends_before_training_and_names_the_place(projec
     measured = project / "measured" / "hardness.csv"
     measured.parent.mkdir()
     change(pd.read_csv(raw)).to_csv(measured, index=False)
-    tasks = json.loads(json.dumps(SMALL["tasks"]))
-    tasks["hardness"]["sources"][0]["path"] = "measured/hardness.csv"
-    configure(project, tasks=tasks)
+    configure(project, tasks=with_file("hardness", "measured/hardness.csv"))
     text = said(snakemake(project, *TARGETS))
     last = [line for line in text.splitlines() if line.startswith("error: ")]
     assert last, text

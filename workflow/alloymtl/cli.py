@@ -13,10 +13,12 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from alloymtl.errors import UserError
 
 STEPS = {
+    "describe": "alloymtl.describe:step",
     "simulate": "alloymtl.data.simulate:step",
     "ingest": "alloymtl.data.ingest:step",
     "check": "alloymtl.data.check:step",
@@ -26,6 +28,14 @@ STEPS = {
     "train": "alloymtl.evaluation.job:step",
     "collect": "alloymtl.evaluation.collect:step",
     "compare": "alloymtl.evaluation.compare:step",
+    "ship": "alloymtl.evaluation.records:step",
+    "verify": "alloymtl.evaluation.verify:step",
+    "verdict": "alloymtl.evaluation.verify:verdict",
+    "conflict": "alloymtl.evaluation.conflict:step",
+    "tails": "alloymtl.evaluation.tails:step",
+    "synergy": "alloymtl.evaluation.synergy:step",
+    "claims": "alloymtl.evaluation.claims:step",
+    "audit": "alloymtl.evaluation.audit:step",
     "tables": "alloymtl.paper.tables:step",
     "figures": "alloymtl.paper.figures:step",
     "numbers": "alloymtl.paper.numbers:step",
@@ -44,10 +54,16 @@ def _paths(pairs: Sequence[str]) -> dict[str, Path]:
     return named
 
 
+def _specification(text: str) -> Any:
+    """What ``--spec`` gives. A large one comes as a file: a command has room for 128 kB, and is shown on errors."""
+    return json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m alloymtl", description="One step of the pipeline.")
     parser.add_argument("step", choices=sorted(STEPS), metavar="STEP", help=", ".join(sorted(STEPS)))
-    parser.add_argument("--spec", default="{}", help="the part of the study that decides the output, as JSON")
+    spec = "the part of the study that decides the output, as JSON, or @ and the path of a file that holds it"
+    parser.add_argument("--spec", default="{}", help=spec)
     parser.add_argument("--in", dest="inputs", nargs="*", default=[], metavar="NAME=PATH", help="files to read")
     parser.add_argument("--out", dest="outputs", nargs="*", default=[], metavar="NAME=PATH", help="files to write")
     parser.add_argument("--log", type=Path, help="file for the step's full log")
@@ -83,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         module, function = STEPS[options.step].split(":")
         step = getattr(importlib.import_module(module), function)
-        step(json.loads(options.spec), _paths(options.inputs), _paths(options.outputs))
+        step(_specification(options.spec), _paths(options.inputs), _paths(options.outputs))
     except UserError as mistake:
         log.error("error: %s%s", mistake, f" (log: {options.log})" if options.log else "")
         return 1

@@ -1,23 +1,30 @@
 """What a method is made of: finding its parts by name, and their options, without importing them.
 
-A part (an architecture, a loss, a balancer, a sampler) is one file in the folder of its kind, named in the config by
-the file's name. Its options and their defaults are the literal dict ``OPTIONS`` at the top of that file, the files that
-it adds to a run the literal tuple ``EXTRAS``. They are read from the source text, so that checking a config costs
-milliseconds and needs no torch.
+A part (an architecture, a loss, a smoothing, a balancer, a sampler) is one file in the folder of its kind, named in the
+config by the file's name. What a config must know of it are literals at the top of that file, which are read from the
+source text, so that checking a config costs milliseconds and needs no torch:
+
+- ``OPTIONS``: its options and their defaults; ``CHOICES``: the values that an option may take, where it lists them;
+- ``EXTRAS``: the files that it adds to a run;
+- ``SHARED = False``: an architecture in which no parameter serves several tasks;
+- ``GRADIENTS``: a balancer that weighs the tasks by their gradients on shared parameters.
 """
 
 from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from alloymtl.errors import UserError, suggestion
-from alloymtl.run import FOLDERS
+from alloymtl.run import FOLDERS, Part
 
 PACKAGE = Path(__file__).parent
+LITERALS = ("OPTIONS", "CHOICES", "EXTRAS", "SHARED", "GRADIENTS")
+NO_SMOOTHING = "none"
 
 
 @cache
@@ -30,12 +37,38 @@ def names(kind: str) -> tuple[str, ...]:
 def _constants(kind: str, name: str) -> dict[str, Any]:
     tree = ast.parse((PACKAGE / FOLDERS[kind] / f"{name}.py").read_text(encoding="utf-8"))
     assigned = {t.id: n.value for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if hasattr(t, "id")}
-    return {word: ast.literal_eval(assigned[word]) for word in ("OPTIONS", "EXTRAS") if word in assigned}
+    return {word: ast.literal_eval(assigned[word]) for word in LITERALS if word in assigned}
 
 
 def extras(kind: str, name: str) -> tuple[str, ...]:
     """Files that a part adds to a run's folder, for example ``("relations",)``."""
     return _constants(kind, name).get("EXTRAS", ())
+
+
+def shares(architecture: str) -> bool:
+    """Whether some of an architecture's parameters serve several tasks."""
+    return _constants("architecture", architecture).get("SHARED", True)
+
+
+def check_together(parts: Mapping[str, Part], key: str) -> None:
+    """Make sure that a method's parts go together.
+
+    Args:
+        parts: by kind.
+        key: config key of the method, to name in an error.
+
+    Raises:
+        UserError: a part acts on what the tasks share, and the architecture shares nothing.
+    """
+    architecture, balancer, smoothing = (parts[kind].name for kind in ("architecture", "balancer", "smoothing"))
+    if shares(architecture):
+        return
+    what = f"acts on what the tasks share, and architecture {architecture!r} shares nothing."
+    mend = "take another architecture, or leave this key out."
+    if "GRADIENTS" in _constants("balancer", balancer):
+        raise UserError(f"{key}.balancer", f"balancer {balancer!r} {what}", mend)
+    if smoothing != NO_SMOOTHING:
+        raise UserError(f"{key}.smoothing", f"smoothing {smoothing!r} {what}", mend)
 
 
 def _fits(value: Any, default: Any) -> bool:
@@ -49,17 +82,18 @@ def resolve(kind: str, name: str, options: dict[str, Any], key: str) -> dict[str
     """A part's full options: its defaults, overlaid with what the config sets.
 
     Args:
-        kind: ``architecture``, ``loss``, ``balancer`` or ``sampler``.
+        kind: one of ``run.FOLDERS``.
         name: the part's name in the config.
         options: what the config sets.
         key: config key to name in an error.
 
     Raises:
-        UserError: no such part, or the part has no such option, or an option of the wrong type.
+        UserError: no such part, or the part has no such option, or an option of the wrong type or outside its choices.
     """
     if name not in names(kind):
         raise UserError(f"{key}.{kind}", f"there is no {kind} {name!r}.", suggestion(name, names(kind)))
-    defaults = _constants(kind, name).get("OPTIONS", {})
+    constants = _constants(kind, name)
+    defaults, choices = constants.get("OPTIONS", {}), constants.get("CHOICES", {})
     for option, value in options.items():
         where = f"{key}.{kind}_options.{option}"
         if option not in defaults:
@@ -67,5 +101,10 @@ def resolve(kind: str, name: str, options: dict[str, Any], key: str) -> dict[str
         default = defaults[option]
         if not _fits(value, default):
             what = f"{value!r} is not of the kind of its default {default!r}."
-            raise UserError(where, what, "change the value: a number is whole where its default is, and not negative.")
+            mend = "change the value: a number is whole where its default is, and not negative."
+            if isinstance(value, bool) and isinstance(default, str):
+                mend = "put it in quotation marks: YAML reads on and off as truth values."
+            raise UserError(where, what, mend)
+        if option in choices and value not in choices[option]:
+            raise UserError(where, f"{value!r} is none of its choices.", suggestion(str(value), choices[option]))
     return {**defaults, **options}

@@ -1,10 +1,10 @@
-"""Checking a config: no unknown key, defaults filled in, every mistake said in one line."""
+"""Reading and checking a config: what it includes, no unknown key, defaults filled in, every mistake in one line."""
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,11 @@ from jsonschema.exceptions import ValidationError, best_match
 from alloymtl.errors import UserError, suggestion
 
 SCHEMA = Path(__file__).parents[1] / "schemas" / "config.schema.yaml"
+INCLUDE = "include"
+# Sections of named things: null in the place of one removes what an included file, or a control's study, has there.
+REMOVABLE = ("methods", "experiments", "controls")
+# What a control gives of these stands in the place of its study's; of every other section it changes single keys.
+REPLACED = ("tasks", "experiments", "simulation")
 
 
 @cache
@@ -38,15 +43,80 @@ class _Loader(yaml.SafeLoader):
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The content of a config file, not yet validated.
+    """The content of a config file laid over what it includes, not yet validated.
 
     Raises:
-        UserError: the file is missing or empty, or is not YAML; names the line.
+        UserError: the file or one that it includes is missing or empty, is not YAML (names the line), includes itself,
+            or removes what nothing includes.
     """
+    return _read(Path(path), ())
+
+
+def combine(paths: Iterable[str | Path], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of several config files, each laid over those before it, and under all that Snakemake knows.
+
+    Args:
+        paths: the files that Snakemake has read.
+        config: their own keys and those of the command line, as Snakemake has put them together.
+
+    Raises:
+        UserError: see ``read``.
+    """
+    content: dict[str, Any] = {}
+    for path in paths:
+        content = merge(content, read(path))
+    return merge(content, {key: value for key, value in config.items() if key != INCLUDE})
+
+
+def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """``own`` laid over ``base``: mappings are merged key by key, anything else is replaced."""
+    merged = dict(base)
+    for key, value in own.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
+    return merged
+
+
+def of_control(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The config of a control study: its own sections laid over those of the study that it belongs to."""
+    own = config["controls"][name]
+    kept = {k: v for k, v in config.items() if k != "controls" and not (k in REPLACED and k in own)}
+    return merge(kept, own)
+
+
+def _read(path: Path, includers: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in [p.resolve() for p in includers]:
+        chain = " -> ".join(str(p) for p in (*includers, path))
+        raise UserError(str(includers[-1]), f"this config includes itself ({chain}).", f"remove {path.name!r}.")
+    own = _load(path, includers[-1] if includers else None)
+    files = own.pop(INCLUDE, [])
+    if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
+        raise UserError(f"{path}: {INCLUDE}", "this is not a list of files.", "write it as in [paper.yaml].")
+    included: dict[str, Any] = {}
+    for name in files:
+        included = merge(included, _read(path.parent / name, (*includers, path)))
+    for section in REMOVABLE:
+        known = _named(included, section)
+        for name, value in _named(own, section).items():
+            if value is None and name not in known:
+                what = "it is empty, which removes an included one, and nothing of that name is included."
+                raise UserError(f"{path}: {section}.{name}", what, suggestion(str(name), list(known)))
+    return merge(included, own)
+
+
+def _named(config: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    """A section of named things; none where it is missing or, which the schema refuses, holds something else."""
+    found = config.get(section)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _load(path: Path, includer: Path | None) -> dict[str, Any]:
+    """The content of one file."""
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError:
-        raise UserError(str(path), "this config does not exist.", "correct the path.") from None
+        mend = "correct the path." if includer is None else f"correct the path in {includer}, key {INCLUDE!r}."
+        raise UserError(str(path), "this config does not exist.", mend) from None
     except UnicodeDecodeError:
         raise UserError(str(path), "this config is not UTF-8 text.", "save it as UTF-8.") from None
     except yaml.YAMLError as error:
@@ -132,11 +202,19 @@ def validate(config: Mapping[str, Any], source: str) -> dict[str, Any]:
     Raises:
         UserError: the first thing that does not fit the schema, by its key.
     """
-    config = _text_keys(config, source, [])
+    config = _without_removed(_text_keys(config, source, []))
+    if config.get(INCLUDE):
+        raise UserError(f"{source}: {INCLUDE}", "only a config file can include others.", "put it into the file.")
     _check(config, schema(), source, [])
     for name, method in config["methods"].items():
         _check(method.get("training", {}), schema()["properties"]["training"], source, ["methods", name, "training"])
     return _with_defaults(config, schema())
+
+
+def _without_removed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy without the empty places that removed methods, experiments and controls have left."""
+    left = {section: _named(config, section) for section in REMOVABLE if _named(config, section)}
+    return {**config, **{key: {k: v for k, v in part.items() if v is not None} for key, part in left.items()}}
 
 
 def _check(value: Any, rule: Mapping[str, Any], source: str, prefix: list[Any]) -> None:

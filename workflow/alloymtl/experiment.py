@@ -11,11 +11,15 @@ from alloymtl.run import Level
 
 MAIN = "main"
 """The experiment that feeds the tables and figures of the paper."""
+KEPT_OF_MAIN = ("predictions", "histories")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The cells of the matrix that one table or figure needs, and the pairs of methods that it tests."""
+    """The cells of the matrix that one table or figure needs, and the pairs of methods that it tests.
+
+    ``keep`` names what is collected of each of its runs beside the metrics.
+    """
 
     name: str
     methods: tuple[str, ...]
@@ -23,6 +27,11 @@ class Experiment:
     levels: tuple[Level, ...]
     split_seeds: tuple[int, ...]
     seeds: tuple[int, ...]
+    keep: tuple[str, ...] = ()
+
+    def keeps(self, what: str) -> bool:
+        """Whether ``predictions``, ``histories`` or ``gradients`` of its runs are collected."""
+        return what in self.keep or (self.name == MAIN and what in KEPT_OF_MAIN)
 
     def cells(self) -> Iterator[tuple[str, Level, int, int]]:
         """(method, level, split seed, seed) of each run."""
@@ -37,4 +46,4 @@ class Experiment:
         """The experiment that ``dataclasses.asdict`` and JSON wrote."""
         pairs = tuple((a, b) for a, b in values["comparisons"])
         rest = {k: tuple(values[k]) for k in ("methods", "levels", "split_seeds", "seeds")}
-        return cls(name=values["name"], comparisons=pairs, **rest)
+        return cls(name=values["name"], comparisons=pairs, keep=tuple(values.get("keep", ())), **rest)

@@ -15,6 +15,7 @@ PARTITIONS = ("train", "validation", "test")
 FOLDERS = {
     "architecture": "methods/architectures",
     "loss": "methods/losses",
+    "smoothing": "methods/smoothing",
     "balancer": "methods/balancers",
     "sampler": "methods/samplers",
 }
@@ -60,7 +61,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Run:
-    """One training job: method x level x split seed x seed."""
+    """One training job: method x level x split seed x seed.
+
+    ``diagnostics`` names what is measured along the way, with its settings; it changes no step that is taken.
+    """
 
     method: str
     level: Level
@@ -69,6 +73,7 @@ class Run:
     tasks: tuple[Target, ...]
     parts: Mapping[str, Part]
     training: Mapping[str, Any]
+    diagnostics: Mapping[str, Any]
     threshold: float
     simulated: bool
 
@@ -91,6 +96,7 @@ class Run:
             "tasks": [asdict(t) for t in self.tasks],
             **{kind: {"name": part.name, "options": dict(part.options)} for kind, part in self.parts.items()},
             "training": dict(self.training),
+            "diagnostics": dict(self.diagnostics),
             "threshold": self.threshold,
             "simulated": self.simulated,
         }
@@ -106,6 +112,7 @@ class Run:
             tasks=tuple(Target(**t) for t in values["tasks"]),
             parts={kind: Part(kind, **values[kind]) for kind in FOLDERS},
             training=values["training"],
+            diagnostics=values["diagnostics"],
             threshold=values["threshold"],
             simulated=values["simulated"],
         )

@@ -8,48 +8,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from alloymtl import components
-from alloymtl.config import validate
+from alloymtl.config import of_control, validate
 from alloymtl.errors import UserError, suggestion
 from alloymtl.experiment import Experiment
-from alloymtl.run import FOLDERS, Level, Part, Run, engine_module
+from alloymtl.method import GRADIENTS, Method, check_distinct
+from alloymtl.run import Level, Run
 from alloymtl.task import Task
 
 
 @dataclass(frozen=True)
-class Method:
-    """Architecture x loss x balancer x sampler, and the training settings it runs with."""
-
-    name: str
-    title: str
-    architecture: Part
-    loss: Part
-    balancer: Part
-    sampler: Part
-    training: Mapping[str, Any]
-
-    def parts(self) -> dict[str, Part]:
-        """Its parts by kind."""
-        return {kind: getattr(self, kind) for kind in FOLDERS}
-
-    def modules(self) -> list[str]:
-        """Dotted modules of its parts and its engine."""
-        return [*(part.module for part in self.parts().values()), engine_module(self.training)]
-
-    def extras(self) -> tuple[str, ...]:
-        """Files that its parts add to a run's folder, without their ending."""
-        return tuple(name for kind, part in self.parts().items() for name in components.extras(kind, part.name))
-
-
-@dataclass(frozen=True)
 class Study:
-    """One configuration, one set of raw files, one paper."""
+    """One configuration, one set of raw files, one paper; or a control study, which has no paper of its own.
+
+    Attributes:
+        root: folder of all that is generated, relative to the working directory.
+        data_root: folder whose ``data/`` holds the alloys and features; a control may read those of its study.
+        raw: folder of simulated raw files; likewise.
+        simulated_paths: raw files that the simulator writes, for this study or the one that it belongs to.
+        records: which of its shipped records are verified (``sample``, ``seed``).
+        controls: control studies by name.
+    """
 
     name: str
+    root: str
+    data_root: str
+    raw: str
     tasks: tuple[Task, ...]
     methods: Mapping[str, Method]
     experiments: Mapping[str, Experiment]
@@ -57,22 +44,21 @@ class Study:
     data: Mapping[str, Any]
     split: Mapping[str, Any]
     evaluation: Mapping[str, Any]
+    diagnostics: Mapping[str, Any]
     paper: Mapping[str, Any]
+    records: Mapping[str, Any]
+    simulated_paths: frozenset[str]
+    controls: Mapping[str, Study] = field(default_factory=dict)
 
     @property
-    def root(self) -> str:
-        """Folder of all that is generated, relative to the working directory."""
-        return f"results/{self.name}"
+    def simulates(self) -> bool:
+        """Whether raw files are written for it: a control may take those of its study."""
+        return self.simulation is not None and self.raw.startswith(f"{self.root}/")
 
     @property
-    def raw(self) -> str:
-        """Folder of simulated raw files."""
-        return f"{self.root}/raw"
-
-    @property
-    def simulated_paths(self) -> set[str]:
-        """Raw files that the simulator writes."""
-        return {f"{self.raw}/{task}.csv" for task in (self.simulation or {"rows": {}})["rows"]}
+    def ingests(self) -> bool:
+        """Whether it has alloys and features of its own: a control may take those of its study."""
+        return self.data_root == self.root
 
     @property
     def simulated(self) -> bool:
@@ -83,6 +69,12 @@ class Study:
     def split_seeds(self) -> tuple[int, ...]:
         """Split seeds of all experiments, sorted."""
         return tuple(sorted({s for e in self.experiments.values() for s in e.split_seeds}))
+
+    @property
+    def trained(self) -> list[Method]:
+        """The methods that some experiment needs, in the config's order."""
+        needed = {name for e in self.experiments.values() for name in e.methods}
+        return [method for name, method in self.methods.items() if name in needed]
 
     def runs(self) -> list[Run]:
         """Every run that some experiment needs, each once."""
@@ -98,8 +90,9 @@ class Study:
             split_seed=split_seed,
             seed=seed,
             tasks=tuple(t.target() for t in self.tasks),
-            parts=m.parts(),
+            parts=m.parts,
             training=m.training,
+            diagnostics=m.diagnostics,
             threshold=self.evaluation["threshold"],
             simulated=self.simulated,
         )
@@ -116,38 +109,20 @@ class Study:
             UserError: the config does not fit the schema, names something that does not exist, or contradicts itself.
         """
         full = validate(config, source)
-        tasks = tuple(_task(name, values, source) for name, values in full["tasks"].items())
-        methods = {name: _method(name, values, full["training"], source) for name, values in full["methods"].items()}
-        experiments = {n: Experiment.from_dict({"name": n, **v}) for n, v in full["experiments"].items()}
-        for experiment in experiments.values():
-            _check_experiment(experiment, methods, source)
-        simulation = full["simulation"]
-        if simulation is not None:
-            for task in simulation["rows"]:
-                if task not in full["tasks"]:
-                    known = list(full["tasks"])
-                    raise UserError(f"{source}: simulation.rows", f"no task {task!r}.", suggestion(task, known))
-        return cls(
-            name=full["study"],
-            tasks=tasks,
-            methods=methods,
-            experiments=experiments,
-            simulation=simulation,
-            data=full["data"],
-            split=full["split"],
-            evaluation=full["evaluation"],
-            paper=full["paper"],
-        )
+        folder = f"results/{full['study']}"
+        study = _read(full, source, full["study"], folder, folder, f"{folder}/raw")
+        controls = {name: _control(study, full, of_control(config, name), name, source) for name in full["controls"]}
+        return replace(study, controls=controls)
 
     def to_paper_dict(self) -> dict[str, Any]:
-        """What tables, figures and text depend on: no paths of raw files, no runs."""
+        """What tables, figures and text depend on: no paths of raw files, no runs, no methods that never run."""
         methods = {
             m.name: {
                 "title": m.title,
-                **{kind: {"name": part.name, "options": dict(part.options)} for kind, part in m.parts().items()},
+                **{kind: {"name": part.name, "options": dict(part.options)} for kind, part in m.parts.items()},
                 "training": dict(m.training),
             }
-            for m in self.methods.values()
+            for m in self.trained
         }
         return {
             "study": self.name,
@@ -159,11 +134,15 @@ class Study:
             "data": self.data,
             "split": self.split,
             "evaluation": self.evaluation,
+            "diagnostics": self.diagnostics,
+            "twins": self.evaluation["twins"],
             "paper": self.paper,
+            "reported": self.paper["reported"],
+            "controls": {name: control.to_paper_dict() for name, control in self.controls.items()},
         }
 
     def check_sources(self) -> None:
-        """Make sure that every raw file is there or will be simulated.
+        """Make sure that every raw file, those of the controls included, is there or will be simulated.
 
         Raises:
             UserError: a file is missing; names it, and where to download it.
@@ -175,10 +154,86 @@ class Study:
                 key = f"tasks.{task.name}.sources[{number}].path"
                 origin = f"get it from {source.url}" if source.url else "put the file there"
                 raise UserError(source.path, "this raw file does not exist.", f"{origin}, or set {key} in the config.")
+        for control in self.controls.values():
+            control.check_sources()
 
 
-def _task(name: str, values: Mapping[str, Any], source: str) -> Task:
+def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root: str, raw: str) -> Study:
+    """A study without its controls, from a config whose defaults are filled in."""
+    simulation = full["simulation"]
+    for task in simulation["rows"] if simulation else ():
+        if task not in full["tasks"]:
+            raise UserError(f"{source}: simulation.rows", f"no task {task!r}.", suggestion(task, list(full["tasks"])))
+    tasks = tuple(_task(task, values, simulation, raw, source) for task, values in full["tasks"].items())
+    seeds = {key: full[key] for key in ("seeds", "split_seeds")}
+    experiments = {
+        n: Experiment.from_dict({"name": n, **v, **{key: v[key] or seeds[key] for key in seeds}})
+        for n, v in full["experiments"].items()
+    }
+    measured = {m for e in experiments.values() if e.keeps(GRADIENTS) for m in e.methods}
+    methods = {
+        n: Method.from_config(n, values, full["training"], full["diagnostics"] if n in measured else {}, source)
+        for n, values in full["methods"].items()
+    }
+    check_distinct(methods.values(), source)
+    for experiment in experiments.values():
+        _check_experiment(experiment, methods, source)
+    for number, pair in enumerate(full["evaluation"]["twins"]):
+        for method in pair:
+            _check_method(method, methods, f"{source}: evaluation.twins[{number}]")
+    rest = {key: full[key] for key in ("data", "split", "evaluation", "diagnostics", "paper", "records")}
+    written = frozenset(f"{raw}/{task}.csv" for task in (simulation["rows"] if simulation else ()))
+    return Study(name, root, data_root, raw, tasks, methods, experiments, simulation, **rest, simulated_paths=written)
+
+
+def _control(study: Study, parent: Mapping[str, Any], config: Mapping[str, Any], name: str, source: str) -> Study:
+    """A control study; where it changes nothing about the data it reads those of its study.
+
+    Args:
+        study: the study that it belongs to.
+        parent: that study's config, defaults filled in.
+        config: the control's, laid over that of the study.
+        name: the control's.
+        source: name of the config, for messages.
+    """
+    source = f"{source}: controls.{name}"
+    full = validate(config, source)
+    folder = f"{study.root}/controls/{name}"
+    # Simulated raw files follow from the simulation alone; alloys and features from the tasks and `data` as well.
+    raw = study.raw if full["simulation"] == parent["simulation"] else f"{folder}/raw"
+    shared = all(full[key] == parent[key] for key in ("simulation", "tasks", "data"))
+    control = _read(full, source, name, folder, study.data_root if shared else folder, raw)
+    if control.simulation is not None and raw != study.raw and not control.simulated:
+        what = "no task reads the files that it writes."
+        raise UserError(f"{source}: simulation", what, "leave the tasks' sources out, or this key.")
+    return replace(control, simulated_paths=control.simulated_paths | study.simulated_paths)
+
+
+def _simulated_source(task: str, kind: str, simulation: Mapping[str, Any], raw: str) -> dict[str, Any]:
+    """The file that the simulator writes for a task, as a user would describe it in the config."""
+    # Imported here, with pandas, for the studies that have such a task.
+    from alloymtl.data.simulate.settings import PROPERTIES, Settings
+    from alloymtl.data.simulate.tables import header
+
+    settings = Settings.from_spec(simulation)
+    unit = simulation.get(f"{task}_unit", PROPERTIES[task].unit)
+    return {
+        "path": f"{raw}/{task}.csv",
+        "label": header(task, settings),
+        "unit": unit if kind == "regression" else None,
+        "classes": {"O": 1, "X": 0} if simulation["boolean"] == "O/X" else {"0": 0, "1": 1},
+        "id": "sample",
+        "encoding": simulation["encoding"],
+        "composition": {"basis": "at.%", "formula": None, "columns": None},
+    }
+
+
+def _task(name: str, values: Mapping[str, Any], simulation: Mapping[str, Any] | None, raw: str, source: str) -> Task:
     key = f"{source}: tasks.{name}"
+    if "sources" not in values:
+        if simulation is None or name not in simulation["rows"]:
+            raise UserError(key, "the key 'sources' is missing.", "add its raw files, or a number to simulation.rows.")
+        values = {**values, "sources": [_simulated_source(name, values["kind"], simulation, raw)]}
     task = Task.from_dict({**values, "name": name, "title": values.get("title", name.replace("_", " ").capitalize())})
     low, high = task.minimum, task.maximum
     if any(bound is not None and not math.isfinite(bound) for bound in (low, high)):
@@ -199,21 +254,15 @@ def _task(name: str, values: Mapping[str, Any], source: str) -> Task:
     return task
 
 
-def _method(name: str, values: Mapping[str, Any], training: Mapping[str, Any], source: str) -> Method:
-    key = f"{source}: methods.{name}"
-    parts = {
-        kind: Part(kind, values[kind], components.resolve(kind, values[kind], values[f"{kind}_options"], key))
-        for kind in FOLDERS
-    }
-    settings = {**training, **values["training"]}
-    return Method(name=name, title=values.get("title", name.replace("_", " ")), training=settings, **parts)
+def _check_method(name: str, methods: Mapping[str, Method], key: str) -> None:
+    if name not in methods:
+        raise UserError(key, f"no method {name!r}.", suggestion(name, list(methods)))
 
 
 def _check_experiment(experiment: Experiment, methods: Mapping[str, Method], source: str) -> None:
     key = f"{source}: experiments.{experiment.name}"
     for method in experiment.methods:
-        if method not in methods:
-            raise UserError(f"{key}.methods", f"no method {method!r}.", suggestion(method, list(methods)))
+        _check_method(method, methods, f"{key}.methods")
     for number, pair in enumerate(experiment.comparisons):
         for method in pair:
             if method not in experiment.methods:

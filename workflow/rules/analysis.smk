@@ -1,44 +1,115 @@
-# Run records to tidy tables and paired tests.
-WITH_RELATIONS = [m.name for m in STUDY.methods.values() if "relations" in m.extras()]
+# Run records to tidy tables, paired tests and what else is told from them, for the study and each of its controls.
+COLLECTED = TABLES
+COMPARED = ("comparisons", "level_comparisons")
 
+for study in STUDIES:
 
-rule collect:
-    input:
-        [at(f"{name}.parquet", run) for run in STUDY.runs() for name in STUDY.methods[run.method].extras()],
-        records=[at("record.json", run) for run in STUDY.runs()],
-        predictions=[at("predictions.parquet", run) for run in STUDY.runs()],
-        histories=[at("history.parquet", run) for run in STUDY.runs()],
-        code=code("evaluation.collect"),
-    output:
-        metrics=f"{ROOT}/metrics.parquet",
-        relations=f"{ROOT}/relations.parquet",
-        histories=f"{ROOT}/histories.parquet",
-        predictions=f"{ROOT}/predictions.parquet",
-    log:
-        f"{ROOT}/logs/collect.log",
-    conda:
-        "../../envs/pipeline.yaml"
-    params:
-        spec=as_json(
-            {"runs": f"{ROOT}/runs", "experiments": EXPERIMENTS, "tasks": TASKS, "with_relations": WITH_RELATIONS}
-        ),
-    shell:
-        "python -m alloymtl collect --spec {params.spec:q} --log {log} --out metrics={output.metrics}"
-        " relations={output.relations} histories={output.histories} predictions={output.predictions}"
+    # A file and no parameter of the steps that need it: it is too long to be shown with each error.
+    rule:
+        name:
+            of(study, "describe")
+        input:
+            code=code("describe"),
+        output:
+            study=described(study),
+        log:
+            f"{logs(study)}/describe.log",
+        conda:
+            "../../envs/pipeline.yaml"
+        params:
+            spec=as_json(study.to_paper_dict()),
+        shell:
+            "python -m alloymtl describe --spec {params.spec:q} --log {log} --out study={output.study}"
 
+    rule:
+        name:
+            of(study, "collect")
+        input:
+            files_of_runs(study),
+            shipped_files(study),
+            code=code("evaluation.collect"),
+        output:
+            **tables_of(study, *COLLECTED),
+        log:
+            f"{logs(study)}/collect.log",
+        conda:
+            "../../envs/pipeline.yaml"
+        params:
+            spec=collect_spec(study),
+            shipped=shipped_names(study),
+            out=lambda wildcards, output: named(output),
+        shell:
+            "python -m alloymtl collect --spec {params.spec:q} --log {log}"
+            " --in {params.shipped:q} --out {params.out:q}"
 
-rule compare:
-    input:
-        metrics=rules.collect.output.metrics,
-        code=code("evaluation.compare"),
-    output:
-        comparisons=f"{ROOT}/comparisons.parquet",
-    log:
-        f"{ROOT}/logs/compare.log",
-    conda:
-        "../../envs/pipeline.yaml"
-    params:
-        spec=as_json({"experiments": EXPERIMENTS, "tasks": TASKS, "evaluation": STUDY.evaluation}),
-    shell:
-        "python -m alloymtl compare --spec {params.spec:q} --log {log}"
-        " --in metrics={input.metrics} --out comparisons={output.comparisons}"
+    rule:
+        name:
+            of(study, "compare")
+        input:
+            **tables_of(study, "metrics"),
+            code=code("evaluation.compare"),
+        output:
+            **tables_of(study, *COMPARED),
+        log:
+            f"{logs(study)}/compare.log",
+        conda:
+            "../../envs/pipeline.yaml"
+        params:
+            spec=analysis_spec(study),
+            out=lambda wildcards, output: named(output),
+        shell:
+            "python -m alloymtl compare --spec {params.spec:q} --log {log}"
+            " --in metrics={input.metrics} --out {params.out:q}"
+
+    rule:
+        name:
+            of(study, "conflict")
+        input:
+            **tables_of(study, "gradients"),
+            code=code("evaluation.conflict"),
+        output:
+            **tables_of(study, "conflict"),
+        log:
+            f"{logs(study)}/conflict.log",
+        conda:
+            "../../envs/pipeline.yaml"
+        params:
+            spec=analysis_spec(study),
+        shell:
+            "python -m alloymtl conflict --spec {params.spec:q} --log {log}"
+            " --in gradients={input.gradients} --out conflict={output.conflict}"
+
+    rule:
+        name:
+            of(study, "tails")
+        input:
+            **tables_of(study, "metrics", "predictions"),
+            code=code("evaluation.tails"),
+        output:
+            **tables_of(study, "tails"),
+        log:
+            f"{logs(study)}/tails.log",
+        conda:
+            "../../envs/pipeline.yaml"
+        params:
+            spec=analysis_spec(study),
+        shell:
+            "python -m alloymtl tails --spec {params.spec:q} --log {log}"
+            " --in metrics={input.metrics} predictions={input.predictions} --out tails={output.tails}"
+
+    rule:
+        name:
+            of(study, "synergy")
+        input:
+            **tables_of(study, "metrics"),
+            study=described(study),
+            code=code("evaluation.synergy"),
+        output:
+            **tables_of(study, "synergy"),
+        log:
+            f"{logs(study)}/synergy.log",
+        conda:
+            "../../envs/pipeline.yaml"
+        shell:
+            "python -m alloymtl synergy --spec @{input.study} --log {log}"
+            " --in metrics={input.metrics} --out synergy={output.synergy}"

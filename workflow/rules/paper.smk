@@ -5,16 +5,30 @@ PAPER_TEMPLATES = os.path.relpath(Path(workflow.basedir) / "paper")
 TABLE_FILES = table_files(ROOT)
 FIGURE_FILES = figure_files(ROOT)
 RENDER_FILES = render_files(ROOT, PAPER_TEMPLATES)
-PAPER_SPEC = as_json(STUDY.to_paper_dict())
+# All that the paper is made from. Of a control it shows the data, what it scored, and the relations that it learned.
+RESULTS = {
+    **tables_of(STUDY, *COLLECTED, *COMPARED, "conflict", "tails", "synergy"),
+    "split": f"{ROOT}/data/split.parquet",
+    "ingest": f"{ROOT}/data/ingest.json",
+    "claims": f"{ROOT}/claims.csv",
+    "audit": f"{ROOT}/audit.csv",
+    **({"reported": REPORTED["tables"]} if REPORTED else {}),
+    **{
+        f"control_{control.name}_{name}": path
+        for control in STUDY.controls.values()
+        for name, path in {
+            **tables_of(control, "metrics", "comparisons", "relations"),
+            "split": f"{control.root}/data/split.parquet",
+            "ingest": f"{control.data_root}/data/ingest.json",
+        }.items()
+    },
+}
 
 
 rule make_tables:
     input:
-        metrics=rules.collect.output.metrics,
-        relations=rules.collect.output.relations,
-        comparisons=rules.compare.output.comparisons,
-        split=rules.splits.output.splits,
-        ingest=rules.ingest.output.report,
+        **RESULTS,
+        study=described(STUDY),
         code=code("paper.tables"),
     output:
         **TABLE_FILES,
@@ -23,20 +37,16 @@ rule make_tables:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        spec=PAPER_SPEC,
+        files=named(RESULTS),
         out=named(TABLE_FILES),
     shell:
-        "python -m alloymtl tables --spec {params.spec:q} --log {log} --in metrics={input.metrics}"
-        " relations={input.relations} comparisons={input.comparisons} split={input.split} ingest={input.ingest}"
-        " --out {params.out:q}"
+        "python -m alloymtl tables --spec @{input.study} --log {log} --in {params.files:q} --out {params.out:q}"
 
 
 rule make_figures:
     input:
-        metrics=rules.collect.output.metrics,
-        relations=rules.collect.output.relations,
-        histories=rules.collect.output.histories,
-        predictions=rules.collect.output.predictions,
+        **RESULTS,
+        study=described(STUDY),
         code=code("paper.figures"),
     output:
         **FIGURE_FILES,
@@ -45,21 +55,16 @@ rule make_figures:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        spec=PAPER_SPEC,
+        files=named(RESULTS),
         out=named(FIGURE_FILES),
     shell:
-        "python -m alloymtl figures --spec {params.spec:q} --log {log} --in metrics={input.metrics}"
-        " relations={input.relations} histories={input.histories} predictions={input.predictions}"
-        " --out {params.out:q}"
+        "python -m alloymtl figures --spec @{input.study} --log {log} --in {params.files:q} --out {params.out:q}"
 
 
 rule numbers:
     input:
-        metrics=rules.collect.output.metrics,
-        relations=rules.collect.output.relations,
-        comparisons=rules.compare.output.comparisons,
-        split=rules.splits.output.splits,
-        ingest=rules.ingest.output.report,
+        **RESULTS,
+        study=described(STUDY),
         code=code("paper.numbers"),
     output:
         numbers=RENDER_FILES["numbers"],
@@ -69,16 +74,16 @@ rule numbers:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        spec=PAPER_SPEC,
+        files=named(RESULTS),
     shell:
-        "python -m alloymtl numbers --spec {params.spec:q} --log {log} --in metrics={input.metrics}"
-        " relations={input.relations} comparisons={input.comparisons} split={input.split} ingest={input.ingest}"
+        "python -m alloymtl numbers --spec @{input.study} --log {log} --in {params.files:q}"
         " --out numbers={output.numbers} numbers_json={output.numbers_json}"
 
 
 rule render:
     input:
         **RENDER_FILES,
+        study=described(STUDY),
         code=code("paper.render"),
     output:
         pdf=f"{ROOT}/paper/paper.pdf",
@@ -89,10 +94,9 @@ rule render:
     conda:
         "../../envs/pipeline.yaml"
     params:
-        spec=PAPER_SPEC,
         files=named(RENDER_FILES),
     shell:
-        "python -m alloymtl render --spec {params.spec:q} --log {log} --in {params.files:q}"
+        "python -m alloymtl render --spec @{input.study} --log {log} --in {params.files:q}"
         " --out pdf={output.pdf} tex={output.tex} source={output.source}"
 
 

@@ -1,4 +1,7 @@
-"""Step ``collect``: from one folder per run to four tidy tables, with every cell of the matrix or not at all."""
+"""Step ``collect``: from one folder per run to tidy tables, with every cell of the matrix or not at all.
+
+Shipped records, if there are any, stand in for runs that have no folder.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ import pyarrow.parquet as pq
 
 from alloymtl.errors import UserError
 from alloymtl.evaluation.metrics import NAMES
-from alloymtl.experiment import MAIN, Experiment
+from alloymtl.evaluation.shipped import ShippedRuns
+from alloymtl.experiment import Experiment
 from alloymtl.files import write_parquet
 from alloymtl.run import PARTITIONS, Level, run_folder
 
@@ -52,7 +56,26 @@ HISTORY = pa.schema(
         ("learning_rate", pa.float64()),
     ]
 )
+RUNS = pa.schema(
+    [
+        *CELL,
+        ("epochs", pa.int64()),
+        ("best_epoch", pa.int64()),
+        ("steps", pa.int64()),
+        ("seconds", pa.float64()),
+        ("engine", pa.string()),
+        ("predictions_sha256", pa.string()),
+    ]
+)
 RELATIONS = pa.schema([("task", pa.string()), ("source", pa.string()), ("strength", pa.float64())])
+PAIR = pa.schema([("first", pa.string()), ("second", pa.string()), ("measure", pa.string()), ("value", pa.float64())])
+GRADIENTS = pa.schema([("epoch", pa.int64()), *PAIR, ("n", pa.int64())])
+# Files that a method's parts or diagnostics add to a run, each a table of the study under the same name.
+EXTRAS = {"relations": RELATIONS, "gradients": GRADIENTS, "similarity": PAIR}
+
+
+Reader = Callable[[Path, Mapping[str, str]], pa.Table]
+"""Reads one table of a run from its folder, given the kind of each task."""
 
 
 @dataclass(frozen=True)
@@ -73,50 +96,138 @@ class Cell:
         return self.method, str(self.level), self.split_seed, self.seed
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where the rows of runs come from.
+
+    Attributes:
+        runs: the folder of runs.
+        tasks: kind of each task by name.
+        shipped: the shipped records that hold some of the runs.
+        cells: those runs.
+    """
+
+    runs: Path
+    tasks: Mapping[str, str]
+    shipped: ShippedRuns | None = None
+    cells: frozenset[Cell] = frozenset()
+
+
 def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
-    """Write the tables ``metrics``, ``relations``, ``histories`` and ``predictions``.
+    """Write the tables ``metrics``, ``runs``, ``histories``, ``predictions`` and those of ``EXTRAS``.
 
     Rows follow the order of experiments, methods, levels, split seeds and seeds in the spec; a cell that several
-    experiments share appears once. ``metrics`` holds every run, ``relations`` those of the methods ``with_relations``,
-    ``histories`` and ``predictions`` (test partition) those of the experiment ``main``.
+    experiments share appears once. ``metrics`` and ``runs`` hold every run, the tables of ``EXTRAS`` those of the
+    methods whose runs have such a file (``extras`` of the spec: method to files), ``histories`` and ``predictions``
+    (test partition) those of the experiment ``main`` and of others that keep them.
+
+    A run without a record of its own is read from shipped records if their ``manifest`` is among the inputs, with the
+    present ``features`` and ``split.<seed>`` to hold them to. The result is the same to the byte.
 
     Raises:
-        UserError: a run is missing, damaged, incomplete or of another specification, or a value is not finite.
+        UserError: a run is missing, damaged, incomplete or of another specification, or a value is not finite; or the
+            shipped records are damaged or of other data.
     """
-    runs, tasks = Path(spec["runs"]), {task["name"]: task["kind"] for task in spec["tasks"]}
     experiments = [Experiment.from_dict(values) for values in spec["experiments"]]
-    cells = [Cell(*values) for values in dict.fromkeys(cell for e in experiments for cell in e.cells())]
-    main = [Cell(*values) for e in experiments if e.name == MAIN for values in e.cells()]
-    related = [cell for cell in cells if cell.method in set(spec["with_relations"])]
+    cells = _cells(experiments)
+    origin = _origin(spec, inputs, cells)
+    readers = {
+        "relations": read_relations,
+        "gradients": lambda folder, tasks: read_pairs(folder, "gradients", tasks),
+        "similarity": lambda folder, tasks: read_pairs(folder, "similarity", tasks),
+    }
 
-    write_parquet(outputs["metrics"], collect_metrics(cells, runs, tasks))
-    write_parquet(outputs["relations"], _stack(related, runs, RELATIONS, lambda f: read_relations(f, tasks)))
-    write_parquet(outputs["histories"], _stack(main, runs, HISTORY, lambda f: read_history(f, tasks)))
-    write_parquet(outputs["predictions"], _stack(main, runs, PREDICTIONS, lambda f: read_test_predictions(f, tasks)))
-    log.debug("collected %d runs from %s", len(cells), runs)
+    metrics, accounts = collect_records(cells, origin)
+    write_parquet(outputs["metrics"], metrics)
+    write_parquet(outputs["runs"], accounts)
+    for name, schema in EXTRAS.items():
+        having = [cell for cell in cells if name in spec["extras"].get(cell.method, ())]
+        write_parquet(outputs[name], _stack(having, origin, name, schema, readers[name]))
+    for name, schema, reader in (
+        ("histories", HISTORY, read_history),
+        ("predictions", PREDICTIONS, read_test_predictions),
+    ):
+        kept = _cells([e for e in experiments if e.keeps(name)])
+        write_parquet(outputs[name], _stack(kept, origin, name, schema, reader))
+    log.debug("collected %d runs, %d of them shipped ones", len(cells), len(origin.cells))
 
 
-def collect_metrics(cells: list[Cell], runs: Path, tasks: Mapping[str, str]) -> pd.DataFrame:
-    """Metrics of all runs, one row per cell, task, partition and metric.
+def _cells(experiments: list[Experiment]) -> list[Cell]:
+    """The cells of some experiments, each once."""
+    return [Cell(*values) for values in dict.fromkeys(cell for e in experiments for cell in e.cells())]
+
+
+def _origin(spec: Mapping[str, Any], inputs: Mapping[str, Path], cells: list[Cell]) -> Origin:
+    """Where each run is to be read, after a check that shipped ones are of the present data."""
+    runs, tasks = Path(spec["runs"]), {task["name"]: task["kind"] for task in spec["tasks"]}
+    if "manifest" not in inputs:
+        return Origin(runs, tasks)
+    shipped = ShippedRuns(inputs["manifest"].parent, spec["control"])
+    used = [c for c in cells if c.key() in shipped and not (c.folder(runs) / "record.json").is_file()]
+    shipped.check_data([cell.key() for cell in used], {k: v for k, v in inputs.items() if k != "manifest"})
+    return Origin(runs, tasks, shipped, frozenset(used))
+
+
+def collect_records(cells: list[Cell], origin: Origin) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Metrics of all runs, one row per cell, task, partition and metric; and the course of each run, one row per cell.
 
     Args:
         cells: the runs to read.
-        runs: the folder that holds them.
-        tasks: kind of each task by name.
+        origin: where.
 
     Raises:
         UserError: as ``step``; a run that reports other partitions than the first one is incomplete too.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in METRICS.names}
+    metrics: list[tuple[Any, ...]] = []
+    accounts: list[tuple[Any, ...]] = []
     partitions: tuple[str, ...] = ()
     for cell in cells:
-        folder = cell.folder(runs)
-        metrics = read_record(folder, cell, tasks)["metrics"]
-        partitions = partitions or _reported(metrics)
-        for row in _metric_rows(metrics, tasks, partitions, folder / "record.json"):
-            for column, value in zip(columns.values(), (*cell.key(), *row), strict=True):
-                column.append(value)
-    return pa.table(columns, schema=METRICS).to_pandas()
+        where = cell.folder(origin.runs) / "record.json"
+        if cell in origin.cells:
+            found, account = _shipped_record(origin.shipped, cell)
+        else:
+            record = read_record(where.parent, cell, origin.tasks)
+            found, account = record["metrics"], _account(record, where)
+        partitions = partitions or _reported(found)
+        try:
+            metrics += [(*cell.key(), *row) for row in _metric_rows(found, origin.tasks, partitions, where)]
+        except UserError as mistake:
+            if cell not in origin.cells:
+                raise
+            mend = "the code has changed since it was shipped; the target `all` trains it anew."
+            raise UserError(f"{origin.shipped.path('metrics')}, {where.parent}", mistake.what, mend) from None
+        accounts.append((*cell.key(), *account))
+    return _table(metrics, METRICS), _table(accounts, RUNS)
+
+
+def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pd.DataFrame:
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema).to_pandas()
+
+
+def _account(record: Mapping[str, Any], where: Path) -> tuple[int, int, int, float, str, str]:
+    """Of one run: epochs and best epoch (of the network or task with most), steps of all its networks, and the rest."""
+    try:
+        stages = record["stages"].values()
+        return (
+            max(int(stage["epochs"]) for stage in stages),
+            max(int(epoch) for epoch in record["best_epoch"].values()),
+            sum(int(stage["steps"]) for stage in stages),
+            float(record["seconds"]),
+            str(record["engine"]),
+            str(record["predictions_sha256"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as damage:
+        raise UserError(str(where), f"it does not say how the run went ({damage!r}).", RETRAIN) from None
+
+
+def _shipped_record(shipped: ShippedRuns, cell: Cell) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Metrics of one shipped run, in the form of a run record, and how it went."""
+    metrics: dict[str, Any] = {}
+    for row in shipped.rows("metrics", METRICS, cell.key()).to_pylist():
+        metrics.setdefault(row["task"], {}).setdefault(row["partition"], {})[row["metric"]] = row["value"]
+    (account,) = shipped.rows("runs", RUNS, cell.key()).to_pylist()
+    return metrics, tuple(account[name] for name in RUNS.names if name not in CELL.names)
 
 
 def read_record(folder: Path, cell: Cell, tasks: Mapping[str, str]) -> dict[str, Any]:
@@ -185,6 +296,26 @@ def read_relations(folder: Path, tasks: Mapping[str, str]) -> pa.Table:
     return table
 
 
+def read_pairs(folder: Path, name: str, tasks: Mapping[str, str]) -> pa.Table:
+    """One run's measures of pairs of tasks: ``gradients`` or ``similarity``.
+
+    Raises:
+        UserError: as ``read_test_predictions``; or the file is empty, names an unknown task, or holds a measure twice.
+    """
+    path = folder / f"{name}.parquet"
+    schema = EXTRAS[name]
+    table = _read(path, schema)
+    for column in ("first", "second"):
+        if unknown := set(pc.unique(table[column]).to_pylist()) - set(tasks):
+            raise UserError(str(path), f"{name} holds an unknown task {min(unknown)!r}.", RETRAIN)
+    key = [column for column in schema.names if column not in ("value", "n")]
+    if not len(table):
+        raise UserError(str(path), f"{name} holds no row.", RETRAIN)
+    if len(table.group_by(key).aggregate([])) != len(table):
+        raise UserError(str(path), f"{name} holds a measure of a pair of tasks twice.", RETRAIN)
+    return table
+
+
 def _reported(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     """Partitions that the runs of a study report: validation and test always, train if the first run does."""
     first = [parts for parts in metrics.values() if isinstance(parts, dict)]
@@ -239,12 +370,15 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
     return table
 
 
-def _stack(cells: list[Cell], runs: Path, schema: pa.Schema, read: Callable[[Path], pa.Table]) -> pd.DataFrame:
+def _stack(cells: list[Cell], origin: Origin, name: str, schema: pa.Schema, read: Reader) -> pd.DataFrame:
     """The tables of all cells below each other, with the columns that name the cell in front."""
     whole = pa.schema([*CELL, *schema])
     parts = [whole.empty_table()]
     for cell in cells:
-        table = read(cell.folder(runs))
+        if cell in origin.cells:
+            table = origin.shipped.rows(name, schema, cell.key())
+        else:
+            table = read(cell.folder(origin.runs), origin.tasks)
         named = [pa.repeat(pa.scalar(v, f.type), len(table)) for v, f in zip(cell.key(), CELL, strict=True)]
         parts.append(pa.Table.from_arrays([*named, *table.columns], schema=whole))
     return pa.concat_tables(parts).to_pandas()

@@ -1,13 +1,16 @@
-"""Step ``compare``: is a method better than its baseline? Paired tests, corrected for their number."""
+"""Step ``compare``: is a method better than its baseline, or at one level better than at another? Paired tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from alloymtl.errors import UserError
 from alloymtl.evaluation.metrics import HIGHER_IS_BETTER, check_metrics
@@ -37,13 +40,53 @@ COLUMNS = {
     "effect_size": "float64",
     "verdict": "str",
 }
+LEVEL_COLUMNS = {
+    "experiment": "str",
+    "method": "str",
+    "baseline_level": "str",
+    "level": "str",
+    "task": "str",
+    "metric": "str",
+    "n_pairs": "int64",
+    "mean_difference": "float64",
+    "ci_low": "float64",
+    "ci_high": "float64",
+    "p_value": "float64",
+    "p_holm": "float64",
+    "verdict": "str",
+}
 
 Values = Mapping[tuple[str, str, int, int, str, str], float]
 """Value on the test rows by (method, level, split seed, seed, task, metric)."""
+Arm = tuple[str, Level]
+"""A method at a level."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One test of ``arm - baseline`` with its place in its family of tests.
+
+    ``x`` and ``y`` are the values of the two arms that were paired, shape (pairs,).
+    """
+
+    arm: Arm
+    baseline: Arm
+    task: str
+    metric: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    result: PairedT
+    primary: bool
+    family: int
+    p_holm: float
+    verdict: str
 
 
 def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
-    """Write the table ``comparisons``: one row per experiment, level, pair of methods, task and metric.
+    """Write the tables ``comparisons`` and ``level_comparisons``.
+
+    ``comparisons`` has one row per experiment, level, pair of methods, task and metric; ``level_comparisons`` one per
+    experiment of several levels, method, level but the smallest, task and metric.
 
     Raises:
         UserError: ``evaluation`` names an unknown metric, or ``metrics`` lacks a run that a pair needs.
@@ -52,11 +95,17 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
     values = values_on_test(read_parquet(inputs["metrics"]), inputs["metrics"])
     tasks = {task["name"]: task["kind"] for task in spec["tasks"]}
     rows: list[dict[str, Any]] = []
+    level_rows: list[dict[str, Any]] = []
     for experiment in (Experiment.from_dict(e) for e in spec["experiments"]):
         for level in experiment.levels:
             rows += family(experiment, level, tasks, spec["evaluation"], values)
-    table = pd.DataFrame({name: [row[name] for row in rows] for name in COLUMNS}).astype(COLUMNS)
-    write_parquet(outputs["comparisons"], table)
+        level_rows += level_family(experiment, tasks, spec["evaluation"], values)
+    write_parquet(outputs["comparisons"], _table(rows, COLUMNS))
+    write_parquet(outputs["level_comparisons"], _table(level_rows, LEVEL_COLUMNS))
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame({name: [row[name] for row in rows] for name in columns}).astype(dict(columns))
 
 
 def values_on_test(metrics: pd.DataFrame, source: Path) -> Values:
@@ -109,56 +158,100 @@ def family(
     Raises:
         UserError: one of the runs is not in ``values``, or the experiment has a single one.
     """
-    tests = [
-        (baseline, method, task, metric)
-        for baseline, method in experiment.comparisons
-        for task, kind in tasks.items()
-        for metric in evaluation[kind]
+    pairs = [((method, level), (baseline, level)) for baseline, method in experiment.comparisons]
+    return [
+        {
+            "experiment": experiment.name,
+            "baseline": t.baseline[0],
+            "method": t.arm[0],
+            "level": str(level),
+            "task": t.task,
+            "metric": t.metric,
+            "n_pairs": t.result.n,
+            "mean_difference": t.result.mean_difference,
+            "ci_low": t.result.ci_low,
+            "ci_high": t.result.ci_high,
+            "t": t.result.t,
+            "df": t.result.df,
+            "p_value": t.result.p_value,
+            "p_holm": t.p_holm,
+            "family": t.family,
+            "primary": t.primary,
+            "effect_size": hedges_g(t.x, t.y),
+            "verdict": t.verdict,
+        }
+        for t in _tested(experiment, pairs, tasks, evaluation, values)
     ]
-    splits, seeds = experiment.split_seeds, experiment.seeds
-    replicates = experiment.replicates()
-    if tests and len(replicates) < 2:
+
+
+def level_family(
+    experiment: Experiment, tasks: Mapping[str, str], evaluation: Mapping[str, Any], values: Values
+) -> list[dict[str, Any]]:
+    """Each level of an experiment against its smallest, method by method; none where there is a single level.
+
+    Pairs, families and verdicts are those of ``family``, with all methods and levels of the experiment in one family.
+    The tasks that every level keeps whole are scored on the same test alloys at each; the task that levels cut has more
+    of them at a larger level.
+
+    Returns:
+        Rows of the table ``level_comparisons``, in the order of methods, levels by size, tasks and metrics.
+
+    Raises:
+        UserError: as ``family``.
+    """
+    smallest, *larger = sorted(experiment.levels, key=lambda level: math.inf if level == "all" else level)
+    pairs = [((method, level), (method, smallest)) for method in experiment.methods for level in larger]
+    return [
+        {
+            "experiment": experiment.name,
+            "method": t.arm[0],
+            "baseline_level": str(smallest),
+            "level": str(t.arm[1]),
+            "task": t.task,
+            "metric": t.metric,
+            "n_pairs": t.result.n,
+            "mean_difference": t.result.mean_difference,
+            "ci_low": t.result.ci_low,
+            "ci_high": t.result.ci_high,
+            "p_value": t.result.p_value,
+            "p_holm": t.p_holm,
+            "verdict": t.verdict,
+        }
+        for t in _tested(experiment, pairs, tasks, evaluation, values)
+    ]
+
+
+def _tested(
+    experiment: Experiment,
+    pairs: Sequence[tuple[Arm, Arm]],
+    tasks: Mapping[str, str],
+    evaluation: Mapping[str, Any],
+    values: Values,
+) -> list[Tested]:
+    """The tests of each arm against its baseline on every task and metric, corrected as ``family`` says."""
+    tests = [(*pair, task, metric) for pair in pairs for task, kind in tasks.items() for metric in evaluation[kind]]
+    if tests and len(experiment.replicates()) < 2:
         raise UserError(f"experiments.{experiment.name}.seeds", "one run has no spread.", "name two seeds or more.")
     samples = [
-        [
-            np.array(list(_sample(values, m, level, replicates, task, metric))).reshape(len(splits), len(seeds))
-            for m in (method, baseline)
-        ]
-        for baseline, method, task, metric in tests
+        [_sample(values, one, experiment, task, metric) for one in (arm, baseline)]
+        for arm, baseline, task, metric in tests
     ]
-    if len(splits) > 1:
-        samples = [[sample.mean(axis=1) for sample in pair] for pair in samples]
-    else:
-        samples = [[sample[0] for sample in pair] for pair in samples]
     results = [paired_t(x, y, 1 - evaluation["alpha"]) for x, y in samples]
-    primary = np.array([metric == evaluation[tasks[task]][0] for _, _, task, metric in tests], dtype=bool)
+    primary = np.array([metric == evaluation[tasks[task]][0] for *_, task, metric in tests], dtype=bool)
     corrected = np.empty(len(tests))
     for members in (primary, ~primary):
         corrected[members] = holm([result.p_value for result, one in zip(results, members, strict=True) if one])
     return [
-        {
-            "experiment": experiment.name,
-            "baseline": baseline,
-            "method": method,
-            "level": str(level),
-            "task": task,
-            "metric": metric,
-            "n_pairs": result.n,
-            "mean_difference": result.mean_difference,
-            "ci_low": result.ci_low,
-            "ci_high": result.ci_high,
-            "t": result.t,
-            "df": result.df,
-            "p_value": result.p_value,
-            "p_holm": float(p_holm),
-            "family": int((primary == is_primary).sum()),
-            "primary": bool(is_primary),
-            "effect_size": hedges_g(x, y),
-            "verdict": verdict(result, float(p_holm), evaluation["alpha"], HIGHER_IS_BETTER[metric]),
-        }
-        for (baseline, method, task, metric), (x, y), result, p_holm, is_primary in zip(
-            tests, samples, results, corrected, primary, strict=True
+        Tested(
+            *test,
+            *sample,
+            result=result,
+            primary=bool(is_primary),
+            family=int((primary == is_primary).sum()),
+            p_holm=float(p_holm),
+            verdict=verdict(result, float(p_holm), evaluation["alpha"], HIGHER_IS_BETTER[test[-1]]),
         )
+        for test, sample, result, p_holm, is_primary in zip(tests, samples, results, corrected, primary, strict=True)
     ]
 
 
@@ -171,10 +264,18 @@ def verdict(result: PairedT, p_holm: float, alpha: float, higher_is_better: bool
     return "better" if (result.mean_difference > 0) == higher_is_better else "worse"
 
 
-def _sample(
-    values: Values, method: str, level: Level, replicates: list[tuple[int, int]], task: str, metric: str
-) -> Iterator[float]:
-    """One method's values in the order of the replicates, so that those of two methods pair by position."""
+def _sample(values: Values, arm: Arm, experiment: Experiment, task: str, metric: str) -> NDArray[np.float64]:
+    """One arm's values as tests pair them: its seeds, or where there are several splits the mean of each."""
+    splits, seeds = experiment.split_seeds, experiment.seeds
+    found = np.array(list(_of_runs(values, arm, experiment.replicates(), task, metric))).reshape(
+        len(splits), len(seeds)
+    )
+    return found.mean(axis=1) if len(splits) > 1 else found[0]
+
+
+def _of_runs(values: Values, arm: Arm, replicates: list[tuple[int, int]], task: str, metric: str) -> Iterator[float]:
+    """One arm's values in the order of the replicates, so that those of two arms pair by position."""
+    method, level = arm
     for split_seed, seed in replicates:
         key = (method, str(level), split_seed, seed, task, metric)
         if key not in values:

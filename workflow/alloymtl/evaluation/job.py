@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import platform
@@ -13,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from alloymtl.errors import UserError
@@ -60,15 +62,17 @@ def commit() -> str | None:
 def record(run: Run, data: Dataset, outcome: Outcome, inputs: Mapping[str, str], seconds: float) -> dict[str, Any]:
     """The run record: specification, metrics, the course of training, and what it was made with."""
     of_task = {task: fit for label, fit in outcome.fits.items() for task in label.split("+")}
+    stages = {name: {"epochs": fit.epochs, "steps": fit.steps} for name, fit in outcome.fits.items()}
     labels = outcome.predictions.groupby(["task", "partition"]).size()
     return {
         "specification": run.to_dict(),
         "simulated": run.simulated,
         "engine": outcome.engine,
         "metrics": score(outcome.predictions, data, run.threshold),
-        "best_epoch": {t.name: of_task[t.name].best_epoch for t in run.tasks},
+        "best_epoch": {t.name: of_task[t.name].best_epoch[t.name] for t in run.tasks},
         "epochs": {t.name: of_task[t.name].epochs for t in run.tasks},
         "steps": {t.name: of_task[t.name].steps for t in run.tasks},
+        "stages": stages,
         "task_steps": {t.name: of_task[t.name].task_steps[t.name] for t in run.tasks},
         "labels": {
             t.name: {
@@ -84,12 +88,25 @@ def record(run: Run, data: Dataset, outcome: Outcome, inputs: Mapping[str, str],
         "seconds": round(seconds, 1),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "git_commit": commit(),
+        "predictions_sha256": checksum(outcome.predictions),
         "inputs": dict(inputs),
     }
 
 
+def checksum(predictions: pd.DataFrame) -> str:
+    """Checksum of the test predictions' values, by which two configurations that are in truth one are found."""
+    of_test = predictions[predictions["partition"] == "test"]
+    digest = hashlib.sha256("\n".join(of_test["task"] + "|" + of_test["alloy"]).encode())
+    digest.update(of_test["prediction"].to_numpy(dtype=np.float64).tobytes())
+    return digest.hexdigest()
+
+
 def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
-    """Train one run and write record, predictions, history and, where the method learns them, relations."""
+    """Train one run and write record, predictions, history, and the tables that its method or diagnostics add.
+
+    Raises:
+        UserError: training diverged, a metric is undefined, or a table that the rule expects was not made.
+    """
     began = time.monotonic()
     run = Run.from_dict(spec)
     folder = outputs["record"].parent
@@ -107,6 +124,9 @@ def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[s
     history = pd.concat([pd.DataFrame(fit.history) for fit in outcome.fits.values()], ignore_index=True)
     write_parquet(outputs["predictions"], outcome.predictions)
     write_parquet(outputs["history"], history)
-    if "relations" in outputs:
-        write_parquet(outputs["relations"], outcome.relations)
+    for name in outputs.keys() - {"record", "predictions", "history"}:
+        if name not in outcome.extras or outcome.extras[name].empty:
+            what = f"nothing to write to {name}.parquet: this run has a single task in each network."
+            raise UserError(run.folder, what, "leave this method or diagnostic out of a study of one task.")
+        write_parquet(outputs[name], outcome.extras[name])
     write_json(outputs["record"], content)

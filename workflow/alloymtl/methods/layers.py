@@ -35,6 +35,18 @@ class Backbone(nn.Module):
         self.norm = nn.ModuleList(nn.BatchNorm1d(b) for b in widths)
         self.widths = tuple(widths)
         self.scale = 1.0 / (1.0 - dropout)
+        self.frozen = False
+        self.drops_last = True
+
+    def freeze(self) -> None:
+        """From here on a fixed map: parameters and running statistics stay as they are, and no unit is dropped."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> Backbone:
+        """As for any module, except that a frozen backbone stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
 
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
         """Representation (rows x last width) of features (rows x n_features).
@@ -46,10 +58,20 @@ class Backbone(nn.Module):
         start = 0
         for linear, norm, width in zip(self.linear, self.norm, self.widths, strict=True):
             x = functional.relu(norm(linear(x)))
-            if keep is not None:
+            last = linear is self.linear[-1]
+            if keep is not None and not self.frozen and (self.drops_last or not last):
                 x = x * keep[:, start : start + width] * self.scale
             start += width
         return x
+
+    def drop_last(self, h: Tensor, keep: Tensor) -> Tensor:
+        """Dropout of the last layer, for those who set ``drops_last`` to False and do it later themselves.
+
+        Args:
+            h: (rows x last width), or (tasks x rows x last width).
+            keep: as for ``forward``.
+        """
+        return h * keep[:, -self.widths[-1] :] * self.scale
 
 
 class Heads(nn.Module):
@@ -87,16 +109,36 @@ class BackboneAndHeads(nn.Module):
         n_tasks: number of outputs.
         training: ``hidden`` and ``dropout``.
         options: ``head``, hidden units of each head.
+
+    Attributes:
+        units: dropout decisions that a row needs.
     """
 
     def __init__(self, n_features: int, n_tasks: int, training: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         super().__init__()
+        self.units = sum(training["hidden"])
         self.backbone = Backbone(n_features, training["hidden"], training["dropout"])
         self.heads = Heads(n_tasks, training["hidden"][-1], options["head"])
 
+    def represent(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        """What the heads are given: (rows x width), or (tasks x rows x width), one for each head."""
+        return self.backbone(x, keep)
+
+    def read_out(self, h: Tensor) -> Tensor:
+        """Outputs (rows x tasks) of a representation: standardised values, or logits of class 1."""
+        return self.heads(h)
+
     def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """Outputs (rows x tasks): standardised values, or logits of class 1."""
-        return self.heads(self.backbone(x, keep))
+        """Outputs (rows x tasks) of features."""
+        return self.read_out(self.represent(x, keep))
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Parameters that every task's loss depends on."""
+        return [p for p in self.backbone.parameters() if p.requires_grad]
+
+    def last_shared(self) -> list[nn.Parameter]:
+        """Weights of the last linear map that all tasks share."""
+        return [self.backbone.linear[-1].weight]
 
     def penalty(self) -> Tensor | None:
         """What is added to the loss: nothing."""

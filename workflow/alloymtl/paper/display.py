@@ -30,6 +30,15 @@ TITLES = {
     "average_precision": "Average precision",
 }
 
+# What else is measured: likeness of two backbones, and cosines between the gradients of two tasks.
+MEASURES = {
+    "weight_cosine": Tex("Cosine of weights"),
+    "cka": Tex("CKA"),
+    "minibatch": Tex("Minibatches"),
+    "large": Tex("Large batch"),
+    "corrected": Tex("Corrected for noise"),
+}
+
 # Unit in a config -> (LaTeX, matplotlib's mathtext). A unit that is not here is set as it is written.
 UNITS = {
     "uohm_cm": (r"\textmu\ensuremath{\Omega}\,cm", r"$\mathrm{\mu\Omega}\,$cm"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alloymtl.errors import UserError
+from alloymtl.experiment import Experiment
 from alloymtl.files import read_json, read_parquet
 from alloymtl.paper.cells import MEND, Scores, of_main
+from alloymtl.paper.reported import Reported
 from alloymtl.paper.spec import MethodView, PaperStudy
 from alloymtl.run import Level
 from alloymtl.task import Task
@@ -23,7 +26,10 @@ TEST_NUMBERS = ("mean_difference", "ci_low", "ci_high", "t", "df", "p_value", "p
 
 @dataclass(frozen=True)
 class Material:
-    """One study and the study-level files of its results, by the names that steps give them."""
+    """One study and the study-level files of its results, by the names that steps give them.
+
+    Files of a control study come as ``control_<its name>_<name of the file>``.
+    """
 
     study: PaperStudy
     inputs: dict[str, Path]
@@ -36,7 +42,70 @@ class Material:
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """Paired tests of all experiments."""
-        return read_parquet(self.inputs["comparisons"]).assign(level=lambda t: t["level"].astype(str))
+        return self._parquet("comparisons")
+
+    @cached_property
+    def level_comparisons(self) -> pd.DataFrame:
+        """Paired tests of each level against the smallest."""
+        return self._parquet("level_comparisons")
+
+    @cached_property
+    def synergy(self) -> pd.DataFrame:
+        """What two remedies together gain beyond the sum of what each gains."""
+        return self._parquet("synergy")
+
+    @cached_property
+    def tails(self) -> pd.DataFrame:
+        """Largest errors of each method with their bootstrap intervals."""
+        return self._parquet("tails")
+
+    @cached_property
+    def conflict(self) -> pd.DataFrame:
+        """Cosines between the gradients of two tasks, over runs."""
+        return self._parquet("conflict")
+
+    @cached_property
+    def gradients(self) -> pd.DataFrame:
+        """What was measured of the gradients of two tasks, epoch by epoch of each run."""
+        return self._parquet("gradients")
+
+    @cached_property
+    def similarity(self) -> pd.DataFrame:
+        """How alike the backbones of two tasks are, in each run of a method that gives each task one of its own."""
+        return self._parquet("similarity")
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """Epochs, steps and seconds of each run."""
+        return self._parquet("runs")
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        """Every claim of the reported paper with its verdict, all cells as text."""
+        return _texts(self.inputs["claims"])
+
+    @cached_property
+    def audit(self) -> pd.DataFrame:
+        """What checks of the reported numbers found, all cells as text."""
+        return _texts(self.inputs["audit"])
+
+    @cached_property
+    def reported(self) -> Reported | None:
+        """The tables of the reported paper; None where the study names none."""
+        return None if self.study.reported is None else Reported(self.inputs["reported"])
+
+    @cached_property
+    def controls(self) -> dict[str, Material]:
+        """The control studies by name, each with its own files."""
+        return {name: Material(study, self._files_of(name)) for name, study in self.study.controls.items()}
+
+    def _files_of(self, control: str) -> dict[str, Path]:
+        prefix = f"control_{control}_"
+        return {name.removeprefix(prefix): p for name, p in self.inputs.items() if name.startswith(prefix)}
+
+    def _parquet(self, name: str) -> pd.DataFrame:
+        table = read_parquet(self.inputs[name])
+        return table.assign(level=table["level"].astype(str)) if "level" in table else table
 
     @cached_property
     def split(self) -> pd.DataFrame:
@@ -51,8 +120,12 @@ class Material:
     @cached_property
     def related(self) -> tuple[MethodView, ...]:
         """Methods of the main comparison that learned relations, in order."""
-        present = set(read_parquet(self.inputs["relations"], ["method"])["method"])
-        return tuple(method for method in self.study.main_methods if method.name in present)
+        return tuple(method for method in self.study.main_methods if method.name in self.learners)
+
+    @cached_property
+    def learners(self) -> set[str]:
+        """Names of all methods that learned relations."""
+        return set(read_parquet(self.inputs["relations"], ["method"])["method"])
 
     @cached_property
     def relations(self) -> pd.DataFrame:
@@ -82,8 +155,44 @@ class Material:
             raise UserError(where, "the test gave no number.", MEND)
         return found
 
+    def level_test(self, experiment: str, method: str, level: Level, task: Task, metric: str) -> pd.Series:
+        """One paired test of a level against the smallest.
+
+        Raises:
+            UserError: it was not made or was made twice.
+        """
+        c = self.level_comparisons
+        wanted = (c["experiment"] == experiment) & (c["level"] == str(level)) & (c["task"] == task.name)
+        wanted &= (c["method"] == method) & (c["metric"] == metric)
+        if wanted.sum() != 1:
+            where = f"{self.inputs['level_comparisons']}: {experiment}, {method} at {level}, {task.name}, {metric}"
+            raise UserError(where, f"{wanted.sum()} tests are there and not one.", MEND)
+        return c[wanted].iloc[0]
+
     def relation(self, method: MethodView, receiver: Task, source: Task) -> NDArray[np.float64]:
         """Strength of one relation in each run of a method, in the order of its split seeds and seeds."""
         r = self.relations
         wanted = (r["method"] == method.name) & (r["task"] == receiver.name) & (r["source"] == source.name)
         return r.loc[wanted, "strength"].to_numpy()
+
+    def strengths(self, experiment: Experiment, method: str, level: Level) -> NDArray[np.float64]:
+        """Learned relations of a method in an experiment (runs x receivers x sources), in the study's order of tasks.
+
+        Raises:
+            UserError: a relation of some run is missing, is there twice, or is no number.
+        """
+        names = [task.name for task in self.study.tasks]
+        key = ["split_seed", "seed", "task", "source"]
+        cells = [(*run, *pair) for run, *pair in product(experiment.replicates(), names, names)]
+        table = self._parquet("relations")
+        table = table[(table["method"] == method) & (table["level"] == str(level))].set_index(key)["strength"]
+        order = pd.MultiIndex.from_tuples(cells, names=key)
+        found = table.reindex(order) if table.index.is_unique else None
+        if found is None or not np.isfinite(found).all():
+            where = f"{self.inputs['relations']}: {method}/level-{level}"
+            raise UserError(where, "a pair of tasks is missing, is there twice, or has no number.", MEND)
+        return found.to_numpy().reshape(len(experiment.replicates()), len(names), len(names))
+
+
+def _texts(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alloymtl.data.simulate.settings import PROPERTIES
 from alloymtl.experiment import MAIN, Experiment
 from alloymtl.run import FOLDERS, Level, Part
 from alloymtl.task import Task
@@ -33,7 +34,10 @@ class MethodView:
 
 @dataclass(frozen=True)
 class PaperStudy:
-    """What tables, figures and text need to know of a study."""
+    """What tables, figures and text need to know of a study.
+
+    ``reported`` names the paper whose numbers stand beside the study's own, ``controls`` holds the studies within it.
+    """
 
     name: str
     simulated: bool
@@ -45,6 +49,9 @@ class PaperStudy:
     split: Mapping[str, Any]
     data: Mapping[str, Any]
     simulation: Mapping[str, Any] | None
+    diagnostics: Mapping[str, Any]
+    reported: str | None
+    controls: Mapping[str, PaperStudy]
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> PaperStudy:
@@ -61,6 +68,9 @@ class PaperStudy:
             split=spec["split"],
             data=spec["data"],
             simulation=spec["simulation"],
+            diagnostics=spec["diagnostics"],
+            reported=spec["reported"],
+            controls={name: cls.from_spec(control) for name, control in spec["controls"].items()},
         )
 
     @property
@@ -83,6 +93,13 @@ class PaperStudy:
     def baseline(self) -> str:
         """The first baseline: of the first comparison, or the first method where none is tested."""
         return self.main.comparisons[0][0] if self.main.comparisons else self.main.methods[0]
+
+    @property
+    def clusters(self) -> Mapping[str, str]:
+        """The cluster of each task, where simulated tasks of one cluster share a function; else empty."""
+        if self.simulation is None or self.simulation.get("latent_per") != "cluster":
+            return {}
+        return {task.name: PROPERTIES[task.name].cluster for task in self.tasks if task.name in PROPERTIES}
 
     def of_kind(self, kind: str) -> tuple[Task, ...]:
         """Tasks of one kind, in order."""

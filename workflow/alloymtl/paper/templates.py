@@ -11,12 +11,15 @@ import jinja2
 
 from alloymtl.errors import UserError
 from alloymtl.paper.latex import Tex, escape, listing
-from alloymtl.paper.prose import Prose
 from alloymtl.paper.spec import PaperStudy
+from alloymtl.paper.wording.conclusions import Conclusions
+from alloymtl.paper.wording.prose import Prose
 
 ENTRY = "paper.tex.j2"
 SUFFIX = ".tex.j2"
 DRAWN = ("independent", "hard", "structured")  # architectures that diagram.tex.j2 has a drawing of
+CITED = {"2512.22740": "kang2025"}  # key in the bibliography of a reported paper that is not the folder's name
+_STEM = re.compile(r"(?:table|figure)([A-Z]?\d+)_")
 _MARK = Tex(r"\textbf{Simulated data.} ")
 _INCLUDED = re.compile(r"\\(input|include|includegraphics|bibliography)\s*(?:\[[^\]]*\])?\s*\{([^}]*)\}")
 
@@ -64,7 +67,11 @@ def render(study: PaperStudy, content: Mapping[str, Any], templates: Mapping[str
     names = {
         "study": study,
         "prose": prose,
+        "say": Conclusions(prose),
         "facts": prose.facts,
+        "controls": _controls(study, content),
+        "cited": CITED.get(study.reported, study.reported),
+        "number": _number,
         "val": prose.val,
         "has": prose.has,
         "listing": listing,
@@ -72,7 +79,6 @@ def render(study: PaperStudy, content: Mapping[str, Any], templates: Mapping[str
         "words": Tex,
         "mark": _MARK if study.simulated else Tex(""),
         "architectures": list(dict.fromkeys(m.architecture for m in study.main_methods)),
-        "balancers": list(dict.fromkeys(m.balancer for m in study.main_methods)),
         "drawn": DRAWN,
         "described": lambda kind, name: f"{kind}_{name}{SUFFIX}" in templates,
         "file": lambda kind, name: f"{kind}_{name}{SUFFIX}",
@@ -86,6 +92,21 @@ def render(study: PaperStudy, content: Mapping[str, Any], templates: Mapping[str
         raise UserError(f"paper/{missing.name}", "this template is missing.", "put it back.") from None
     except jinja2.UndefinedError as mistake:
         raise UserError(_place(mistake), f"{mistake.message}.", "correct the name in the template.") from None
+
+
+def _controls(study: PaperStudy, content: Mapping[str, Any]) -> dict[str, Conclusions]:
+    """Findings of the control studies by name; their phrases on design are the attribute ``prose``."""
+    found = {}
+    for name, control in study.controls.items():
+        own = {"numbers": content["numbers"], "facts": content["facts"]["controls"][name]}
+        found[name] = Conclusions(Prose(control, own, prefix=f"control.{name}."))
+    return found
+
+
+def _number(stem: str) -> Tex:
+    """The number that a table or figure carries: that of its file, which is that of the paper it stands beside."""
+    found = _STEM.match(stem)
+    return Tex(found.group(1) if found else "")
 
 
 def _place(error: BaseException) -> str:

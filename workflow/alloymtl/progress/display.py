@@ -28,12 +28,12 @@ class RunningJobs:
     """The training jobs that are running, from the files they keep below a folder.
 
     Args:
-        runs: ``results/<study>/runs``.
+        folder: ``results/<study>``; those of its controls lie below it.
         since: start of the build, seconds of the epoch; older files are left from another one.
     """
 
-    def __init__(self, runs: Path, since: float) -> None:
-        self._runs, self._since = runs, since
+    def __init__(self, folder: Path, since: float) -> None:
+        self._folder, self._since = folder, since
         self._jobs: list[Progress] = []
         self._next = 0.0
 
@@ -49,7 +49,7 @@ class RunningJobs:
     def _look(self) -> list[Progress]:
         oldest = max(self._since, time.time() - STALE_SECONDS)
         found = []
-        for folder, _, names in os.walk(self._runs):
+        for folder, _, names in os.walk(self._folder):
             path = Path(folder, "progress.json")
             try:
                 recent = path.name in names and path.stat().st_mtime >= oldest

@@ -158,7 +158,7 @@ def watch(command: Sequence[str], console: Console) -> int:
     folder = Path("results", study or "")
     log = folder / "logs" / "snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    jobs = RunningJobs(folder / "runs", time.time())
+    jobs = RunningJobs(folder, time.time())
     output, lock, start, shown = SnakemakeOutput(), threading.Lock(), time.monotonic(), 0
     with _forwarding(command) as child:
         reader = threading.Thread(target=_record, args=(child.stdout, log, output, lock), daemon=True)

@@ -32,6 +32,26 @@ class Standardisation:
 
 
 @dataclass(frozen=True)
+class TrainingRows:
+    """What an engine trains on.
+
+    Attributes:
+        x: standardised features (rows x features), float32.
+        y: standardised targets (rows x tasks), float32, NaN where there is no label.
+        regression: whether each task is a regression (tasks,).
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    regression: tuple[bool, ...]
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Where there is a label (rows x tasks), bool."""
+        return ~np.isnan(self.y)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Rows that carry at least one label at this level.
 
@@ -57,6 +77,12 @@ class Dataset:
         """Rows of a partition with a label for one of the tasks in ``columns``."""
         labelled = ~np.isnan(self.y[:, list(columns)]).all(axis=1)
         return np.flatnonzero(labelled & (self.partition == PARTITIONS.index(partition)))
+
+    def training_rows(self, columns: Sequence[int]) -> TrainingRows:
+        """Training rows of the tasks in ``columns``."""
+        rows = self.rows("train", columns)
+        kinds = tuple(self.tasks[c].is_regression for c in columns)
+        return TrainingRows(self.x[rows], self.y[np.ix_(rows, list(columns))], kinds)
 
     def sizes(self) -> np.ndarray:
         """Labelled rows of each task, all partitions."""

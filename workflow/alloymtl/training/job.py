@@ -1,4 +1,4 @@
-"""One training job: the networks of one run, each group of tasks in turn, and what they predict."""
+"""One training job: the stages of one run, each in turn, and what their networks predict."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from alloymtl.files import sha256
+from alloymtl.methods.stages import Stage
 from alloymtl.run import Run, engine_module
 from alloymtl.sources import ROOT, sources
+from alloymtl.training import similarity
 from alloymtl.training.dataset import Dataset
-from alloymtl.training.loop import Engine, Fit, Loop, Observer
+from alloymtl.training.loop import Fit, Loop, Observer, Plan
 from alloymtl.training.streams import stream
 
 SCORED = ("validation", "test")
@@ -29,15 +32,17 @@ class Outcome:
     """What a run leaves behind.
 
     Attributes:
-        fits: for each group of tasks (joined by ``+``), the course of its training.
+        fits: for each stage (its tasks joined by ``+``), the course of its training.
         predictions: alloy, task, partition, target, prediction; the study's units, or probability of class 1.
-        relations: task, source, strength; None where the architecture learns none.
+        extras: tables that the method's architecture or the run's diagnostics add, by file name without ending:
+            ``relations`` (task, source, strength), ``similarity`` (first, second, measure, value), ``gradients``
+            (epoch, first, second, measure, value, n).
         engine: name of the engine that took the steps.
     """
 
     fits: dict[str, Fit]
     predictions: pd.DataFrame
-    relations: pd.DataFrame | None
+    extras: dict[str, pd.DataFrame]
     engine: str
 
 
@@ -55,78 +60,102 @@ def fingerprint(run: Run, inputs: dict[str, str]) -> str:
 def train(
     run: Run, data: Dataset, folder: Path, key: str, observe: ObserverFactory, checkpoint_seconds: float = 30.0
 ) -> Outcome:
-    """Train every group of tasks of a run and predict its validation and test rows.
+    """Train every stage of a run and predict its validation and test rows.
 
     Args:
         run: the specification.
         data: its rows.
         folder: where checkpoints go.
         key: fingerprint that a checkpoint must carry to be resumed from.
-        observe: opens an observer for a group's name.
+        observe: opens an observer for a stage's label.
         checkpoint_seconds: at least this long between checkpoints; it decides no number.
     """
     names = [t.name for t in run.tasks]
-    architecture = importlib.import_module(run.parts["architecture"].module)
-    fits, predictions, relations, engine = {}, [], [], None
-    for group in architecture.groups(names):
-        columns = [names.index(name) for name in group]
-        label = "+".join(group)
-        with observe(label) as observer:
-            loop = _loop(run, data, group, columns)
-            path = folder / f"{label}.checkpoint.npz"
-            fits[label] = loop.run(observer, path, key, checkpoint_seconds)
-            engine = loop.engine
-        predictions += _predict(engine, data, columns)
-        learned = engine.relations()
-        if learned is not None:
-            relations += [
-                {"task": task, "source": source, "strength": float(learned[i, j])}
-                for i, task in enumerate(group)
-                for j, source in enumerate(group)
-            ]
+    part = run.parts["architecture"]
+    stages = importlib.import_module(part.module).stages(names, data.sizes(), part.options)
+    fits: dict[str, Fit] = {}
+    backbones: dict[str, dict[str, np.ndarray]] = {}
+    predictions: list[pd.DataFrame] = []
+    lines: dict[str, list[dict[str, Any]]] = {}
+    started = {stage.start for stage in stages}
+    for stage in stages:
+        columns = [names.index(name) for name in stage.tasks]
+        with observe(stage.label) as observer:
+            loop = _loop(run, data, stage, columns, backbones.get(stage.start))
+            fits[stage.label] = loop.run(observer, folder / f"{stage.label}.checkpoint.npz", key, checkpoint_seconds)
+        predictions += _predict(loop, data, columns)
+        if stage.label in started:
+            backbones[stage.label] = loop.engine.backbone()
+        for name, found in _extras(loop, data, columns).items():
+            lines.setdefault(name, []).extend(found)
     for leftover in folder.glob("*.checkpoint.npz"):
         leftover.unlink()
     return Outcome(
         fits=fits,
         predictions=pd.concat(predictions, ignore_index=True),
-        relations=pd.DataFrame(relations) if relations else None,
-        engine=engine.name,
+        extras={name: pd.DataFrame(found) for name, found in lines.items()},
+        engine=loop.engine.name,
     )
 
 
-def _loop(run: Run, data: Dataset, group: list[str], columns: list[int]) -> Loop:
-    train_rows, validation_rows = (data.rows(p, columns) for p in ("train", "validation"))
-    balancer_module = importlib.import_module(run.parts["balancer"].module)
-    coefficients = balancer_module.coefficients(data.sizes()[columns], run.parts["balancer"].options)
+def _loop(run: Run, data: Dataset, stage: Stage, columns: list[int], start: dict[str, np.ndarray] | None) -> Loop:
+    rows = data.training_rows(columns)
+    validation = data.rows("validation", columns)
+    balancer, sampler = run.parts["balancer"], run.parts["sampler"]
+    coefficients = importlib.import_module(balancer.module).coefficients(data.sizes()[columns], balancer.options)
+    gradients = run.diagnostics.get("gradients")
     engine = importlib.import_module(engine_module(run.training)).Engine(
-        x=data.x[train_rows],
-        y=data.y[np.ix_(train_rows, columns)],
-        regression=[data.tasks[c].is_regression for c in columns],
+        rows=rows,
         coefficients=coefficients,
-        architecture=run.parts["architecture"],
-        loss=run.parts["loss"],
+        parts=run.parts,
         training=run.training,
-        rng=stream(run.seed, group, "initialisation"),
+        rng=stream(run.seed, stage.tasks, "initialisation"),
+        start=start,
+        frozen=stage.frozen,
+        measure_every=gradients["step_interval"] if gradients and len(columns) > 1 else 0,
     )
-    return Loop(
-        engine=engine,
-        group=group,
-        sampler=importlib.import_module(run.parts["sampler"].module),
-        train_y=data.y[np.ix_(train_rows, columns)],
-        validation=(data.x[validation_rows], data.y[np.ix_(validation_rows, columns)]),
+    plan = Plan(
+        tasks=stage.tasks,
+        rows=rows,
+        validation=(data.x[validation], data.y[np.ix_(validation, columns)]),
         coefficients=coefficients,
+        sampler=importlib.import_module(sampler.module),
+        sampler_options=sampler.options,
         settings=run.training,
+        probe=gradients,
         seed=run.seed,
     )
+    return Loop(engine, plan)
 
 
-def _predict(engine: Engine, data: Dataset, columns: list[int]) -> list[pd.DataFrame]:
+def _extras(loop: Loop, data: Dataset, columns: list[int]) -> dict[str, list[dict[str, Any]]]:
+    """What a trained stage has to tell beside its predictions, by the best epoch's parameters."""
+    tasks = list(loop.plan.tasks)
+    loop.load_best(tasks[0])
+    found: dict[str, list[dict[str, Any]]] = {}
+    learned = loop.engine.relations()
+    if learned is not None:
+        found["relations"] = [
+            {"task": task, "source": source, "strength": float(learned[i, j])}
+            for i, task in enumerate(tasks)
+            for j, source in enumerate(tasks)
+        ]
+    backbones = loop.engine.backbones(data.x[data.rows("validation", columns)])
+    if backbones is not None:
+        found["similarity"] = similarity.of_backbones(*backbones, tasks)
+    if loop.plan.probe is not None:
+        found["gradients"] = loop.fit.gradients
+    return found
+
+
+def _predict(loop: Loop, data: Dataset, columns: list[int]) -> list[pd.DataFrame]:
     parts = []
     for position, column in enumerate(columns):
         task, scale = data.tasks[column], data.scales[column]
+        loop.load_best(task.name)
         for partition in SCORED:
             rows = data.rows(partition, [column])
-            output = engine.predict(data.x[rows])[:, position].astype(np.float64)
+            output = loop.engine.predict(data.x[rows])[:, position].astype(np.float64)
             prediction = scale.restore(output) if task.is_regression else 1 / (1 + np.exp(-output))
             parts.append(
                 pd.DataFrame(

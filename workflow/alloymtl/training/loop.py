@@ -17,11 +17,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from alloymtl.errors import UserError
-from alloymtl.training import checkpoint
+from alloymtl.training import checkpoint, probe
+from alloymtl.training.dataset import TrainingRows
 from alloymtl.training.schedule import EarlyStopping, Plateau
 from alloymtl.training.streams import dropout_keep, stream
 
 log = logging.getLogger("alloymtl")
+
+JOINT = "(joint)"  # no task can have this name
 
 
 class Engine(Protocol):
@@ -29,18 +32,29 @@ class Engine(Protocol):
 
     name: str
     units: int
+    n_draws: int
+    grams: list[np.ndarray]
 
-    def epoch(self, batches: Sequence[np.ndarray], keep: np.ndarray) -> np.ndarray:
-        """Take the steps of one epoch; mean unweighted training loss of each task."""
+    def epoch(self, batches: Sequence[np.ndarray], keep: np.ndarray, draws: np.ndarray, number: int) -> np.ndarray:
+        """Take the steps of one epoch; mean plain training loss of each task."""
+
+    def task_gradients(self, rows: np.ndarray) -> np.ndarray:
+        """Gradient of each task's loss on the shared parameters (tasks x numbers) for one large batch."""
 
     def losses(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Mean unweighted loss of each task over labelled rows, without dropout."""
+        """Mean plain loss of each task over labelled rows, without dropout."""
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Outputs (rows x tasks) without dropout: standardised values, logits for a class."""
 
     def relations(self) -> np.ndarray | None:
         """Learned relations (tasks x tasks) where the architecture has them."""
+
+    def backbones(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Parameters and representations of each task's backbone where tasks have one each."""
+
+    def backbone(self) -> dict[str, np.ndarray]:
+        """Parameters and running statistics of the backbone."""
 
     def set_learning_rate(self, rate: float) -> None:
         """Learning rate of the steps to come."""
@@ -52,7 +66,7 @@ class Engine(Protocol):
         """Take back what ``parameters`` gave."""
 
     def moments(self) -> dict[str, np.ndarray]:
-        """A copy of the optimiser's state."""
+        """A copy of all else that the next step depends on."""
 
     def load_moments(self, values: Mapping[str, np.ndarray]) -> None:
         """Take back what ``moments`` gave."""
@@ -67,61 +81,78 @@ class Observer(Protocol):
 
 @dataclass
 class Fit:
-    """The course of one group's training.
+    """The course of one stage's training.
 
     Attributes:
         history: one dict per epoch, task and partition: epoch, task, partition, loss, learning_rate.
-        best_epoch: the epoch whose parameters are kept.
+        gradients: one dict per epoch, pair of tasks and measure (see ``training.probe``), where they are measured.
+        best_epoch: for each task, the epoch whose parameters predict it.
         epochs: epochs trained.
         steps: optimiser steps taken.
         task_steps: steps whose batch held a labelled row of the task.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = 0
+    gradients: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: dict[str, int] = field(default_factory=dict)
     epochs: int = 0
     steps: int = 0
     task_steps: dict[str, int] = field(default_factory=dict)
 
 
-class Loop:
-    """Trains one group of tasks to the end.
+@dataclass(frozen=True)
+class Plan:
+    """What one stage is trained on and how.
 
-    Args:
-        engine: takes the steps.
-        group: names of the tasks, in the order of the targets' columns.
-        sampler: module with ``batches``.
-        train_y: standardised training targets (rows x tasks), NaN where there is no label.
+    Attributes:
+        tasks: names of the tasks, in the order of the targets' columns.
+        rows: the training rows.
         validation: features and targets of the validation rows.
         coefficients: weights of the tasks' losses in the joint validation loss.
+        sampler: module with ``batches``.
+        sampler_options: its options.
         settings: the training settings.
+        probe: settings of the gradient measurements; None where there are none.
         seed: the run's seed.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        group: Sequence[str],
-        sampler: ModuleType,
-        train_y: np.ndarray,
-        validation: tuple[np.ndarray, np.ndarray],
-        coefficients: np.ndarray,
-        settings: Mapping[str, Any],
-        seed: int,
-    ) -> None:
-        self.engine, self.group, self.sampler, self.seed = engine, list(group), sampler, seed
-        self.labelled = ~np.isnan(train_y)
-        self.validation, self.coefficients, self.settings = validation, coefficients, settings
+    tasks: Sequence[str]
+    rows: TrainingRows
+    validation: tuple[np.ndarray, np.ndarray]
+    coefficients: np.ndarray
+    sampler: ModuleType
+    sampler_options: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    probe: Mapping[str, Any] | None
+    seed: int
+
+
+class Loop:
+    """Trains one stage to the end.
+
+    Args:
+        engine: takes the steps.
+        plan: what it is trained on and how.
+    """
+
+    def __init__(self, engine: Engine, plan: Plan) -> None:
+        self.engine, self.plan = engine, plan
+        self.labelled = plan.rows.labelled
+        settings = plan.settings
         self.plateau = Plateau(settings["learning_rate"], settings["plateau_factor"], settings["plateau_patience"])
-        self.stopping = EarlyStopping(settings["patience"])
-        self.fit = Fit(task_steps=dict.fromkeys(self.group, 0))
-        self.best: dict[str, np.ndarray] = {}
+        goals = [*plan.tasks] if settings["checkpoint"] == "per_task" else [JOINT]
+        self.stopping = {goal: EarlyStopping(settings["patience"]) for goal in goals}
+        self.best: dict[str, dict[str, np.ndarray]] = {}
+        self.fit = Fit(task_steps=dict.fromkeys(plan.tasks, 0))
 
     def run(self, observer: Observer, checkpoint_path: Path, key: str, checkpoint_seconds: float) -> Fit:
-        """Train until the patience or the epochs are used up, then take back the best epoch's parameters.
+        """Train until the patience or the epochs are used up.
 
-        The joint validation loss, which decides about the best epoch and the learning rate, is the sum over tasks of
-        coefficient x mean loss over the task's validation rows (arXiv:2512.22740, section 3.3).
+        The joint validation loss, which decides about the learning rate, is the sum over tasks of coefficient x mean
+        loss over the task's validation rows (arXiv:2512.22740, section 3.3), or x the sum over them by all labels where
+        training reduces so. With ``checkpoint: joint`` it also decides about the best epoch. With ``per_task`` each
+        task keeps the parameters of the epoch in which its own validation loss is lowest, and training ends when no
+        task has improved for its patience.
 
         Args:
             observer: told of each epoch.
@@ -135,47 +166,92 @@ class Loop:
         self._resume(checkpoint_path, key)
         saved = time.monotonic()
         epoch = self.fit.epochs
-        while epoch < self.settings["max_epochs"] and not (epoch and self.stopping.should_stop(epoch)):
+        while epoch < self.plan.settings["max_epochs"] and not (epoch and self._should_stop(epoch)):
             epoch += 1
             joint = self._epoch(epoch)
             observer.update(epoch, {"validation loss": joint})
             if time.monotonic() - saved >= checkpoint_seconds:
                 self._save(checkpoint_path, key)
                 saved = time.monotonic()
-        self.engine.load_parameters(self.best)
-        self.fit.best_epoch = self.stopping.best_epoch
+        self.fit.best_epoch = {task: self.stopping[self._goal(task)].best_epoch for task in self.plan.tasks}
         return self.fit
 
+    def load_best(self, task: str) -> None:
+        """Take back the parameters that predict a task."""
+        self.engine.load_parameters(self.best[self._goal(task)])
+
+    def _goal(self, task: str) -> str:
+        return task if task in self.stopping else JOINT
+
+    def _should_stop(self, epoch: int) -> bool:
+        return all(stopping.should_stop(epoch) for stopping in self.stopping.values())
+
+    def _batches(self, epoch: int) -> list[np.ndarray]:
+        """The batches of an epoch: one pass of the sampler, or a fixed number of steps across passes.
+
+        Each pass draws from a stream of its own number, so that nothing is carried from one epoch to the next.
+        """
+        plan, steps = self.plan, self.plan.settings["steps_per_epoch"]
+
+        def one_pass(number: int) -> list[np.ndarray]:
+            rng = stream(plan.seed, plan.tasks, "batches", number)
+            return plan.sampler.batches(self.labelled, plan.settings["batch_size"], rng, plan.sampler_options)
+
+        if steps is None:
+            return one_pass(epoch)
+        # Every pass of one sampler has the same number of steps.
+        length = len(one_pass(1))
+        first = (epoch - 1) * steps
+        passes = range(first // length, (first + steps - 1) // length + 1)
+        batches = [batch for number in passes for batch in one_pass(number + 1)]
+        begin = first - passes[0] * length
+        return batches[begin : begin + steps]
+
     def _epoch(self, epoch: int) -> float:
-        rng = stream(self.seed, self.group, "batches", epoch)
-        batches = self.sampler.batches(len(self.labelled), self.settings["batch_size"], rng)
+        plan, settings = self.plan, self.plan.settings
+        batches = self._batches(epoch)
         rows = sum(len(b) for b in batches)
-        dropout_rng = stream(self.seed, self.group, "dropout", epoch)
-        keep = dropout_keep(dropout_rng, rows, self.engine.units, self.settings["dropout"])
+        dropout_rng = stream(plan.seed, plan.tasks, "dropout", epoch)
+        keep = dropout_keep(dropout_rng, rows, self.engine.units, settings["dropout"])
+        draws = stream(plan.seed, plan.tasks, "balancer", epoch).random((len(batches), self.engine.n_draws))
         rate = self.plateau.learning_rate
-        train_losses = self.engine.epoch(batches, keep)
-        validation_losses = self.engine.losses(*self.validation)
-        joint = float((self.coefficients * validation_losses).sum())
+        train_losses = self.engine.epoch(batches, keep, draws, epoch)
+        validation_losses = self.engine.losses(*plan.validation)
+        joint = float((self._validation_weights() * validation_losses).sum())
         if not math.isfinite(joint):
-            where = f"{'+'.join(self.group)}, seed {self.seed}, epoch {epoch}"
+            where = f"{'+'.join(plan.tasks)}, seed {plan.seed}, epoch {epoch}"
             raise UserError(where, "the validation loss is not finite.", "lower training.learning_rate in the config.")
         for partition, losses in (("train", train_losses), ("validation", validation_losses)):
-            for task, loss in zip(self.group, losses, strict=True):
+            for task, loss in zip(plan.tasks, losses, strict=True):
                 line = {"epoch": epoch, "task": task, "partition": partition, "loss": float(loss)}
                 self.fit.history.append({**line, "learning_rate": rate})
+        if plan.probe is not None and len(plan.tasks) > 1:
+            rng = stream(plan.seed, plan.tasks, "probe", epoch)
+            self.fit.gradients += probe.measure(self.engine, self.labelled, plan.tasks, plan.probe, epoch, rng)
         self.fit.epochs = epoch
         self.fit.steps += len(batches)
         present = np.stack([self.labelled[b].any(axis=0) for b in batches]).sum(axis=0)
-        for task, count in zip(self.group, present, strict=True):
+        for task, count in zip(plan.tasks, present, strict=True):
             self.fit.task_steps[task] += int(count)
-        if self.stopping.update(epoch, joint):
-            self.best = self.engine.parameters()
+        of_goal = dict(zip(plan.tasks, validation_losses, strict=True)) | {JOINT: joint}
+        for goal, stopping in self.stopping.items():
+            if stopping.update(epoch, float(of_goal[goal])):
+                self.best[goal] = self.engine.parameters()
         self.engine.set_learning_rate(self.plateau.update(joint))
         return joint
 
+    def _validation_weights(self) -> np.ndarray:
+        """Weight of each task's mean validation loss in the joint one."""
+        if self.plan.settings["reduction"] == "task_mean":
+            return self.plan.coefficients
+        counts = (~np.isnan(self.plan.validation[1])).sum(0)
+        return self.plan.coefficients * counts / counts.sum()
+
     def _save(self, path: Path, key: str) -> None:
-        meta = {"fit": asdict(self.fit), "plateau": asdict(self.plateau), "stopping": asdict(self.stopping)}
-        states = {"now": self.engine.parameters(), "best": self.best, "moments": self.engine.moments()}
+        stopping = {goal: asdict(values) for goal, values in self.stopping.items()}
+        meta = {"fit": asdict(self.fit), "plateau": asdict(self.plateau), "stopping": stopping}
+        states = {"now": self.engine.parameters(), "moments": self.engine.moments()}
+        states |= {f"best:{goal}": values for goal, values in self.best.items()}
         arrays = {f"{state}/{name}": value for state, values in states.items() for name, value in values.items()}
         checkpoint.save(path, key, meta, arrays)
 
@@ -184,15 +260,15 @@ class Loop:
         if found is None:
             return
         meta, arrays = found
-        log.info("%s resumes after epoch %d", "+".join(self.group), meta["fit"]["epochs"])
+        log.info("%s resumes after epoch %d", "+".join(self.plan.tasks), meta["fit"]["epochs"])
         self.fit = Fit(**meta["fit"])
         self.plateau = Plateau(**meta["plateau"])
-        self.stopping = EarlyStopping(**meta["stopping"])
-        states: dict[str, dict[str, np.ndarray]] = {"now": {}, "best": {}, "moments": {}}
+        self.stopping = {goal: EarlyStopping(**values) for goal, values in meta["stopping"].items()}
+        states: dict[str, dict[str, np.ndarray]] = {"now": {}, "moments": {}}
         for name, value in arrays.items():
             state, _, rest = name.partition("/")
-            states[state][rest] = value
-        self.engine.load_parameters(states["now"])
-        self.engine.load_moments(states["moments"])
+            states.setdefault(state, {})[rest] = value
+        self.engine.load_parameters(states.pop("now"))
+        self.engine.load_moments(states.pop("moments"))
         self.engine.set_learning_rate(self.plateau.learning_rate)
-        self.best = states["best"]
+        self.best = {state.removeprefix("best:"): values for state, values in states.items()}

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from alloymtl.methods.layers import initialise
 from alloymtl.run import Part
+from alloymtl.training.dataset import TrainingRows
 
 torch.set_num_threads(1)  # one thread a job: many jobs run side by side, and results do not depend on the cores
 torch.use_deterministic_algorithms(True)
@@ -33,99 +34,258 @@ def denormals_as_zero() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-class Engine:
-    """Takes optimiser steps on the network of one group of tasks.
+def plain_loss(output: Tensor, y: Tensor, regression: Tensor) -> Tensor:
+    """Squared error of each entry of a regression task, cross-entropy of the logit of each entry of a class.
+
+    This is what validation, early stopping and the history speak of, whatever loss a method trains with.
 
     Args:
-        x: standardised training features (rows x features), float32.
-        y: standardised training targets (rows x tasks), float32, NaN where there is no label.
-        regression: whether each task is a regression.
-        coefficients: weight of each task's loss.
-        architecture: its part of the method.
-        loss: its part of the method.
+        output: (rows x tasks).
+        y: targets, 0 where there is no label (rows x tasks).
+        regression: (tasks,) bool.
+    """
+    squared = (output - y).square()
+    if regression.all():
+        return squared
+    cross_entropy = functional.binary_cross_entropy_with_logits(output, y.clamp(0, 1), reduction="none")
+    return torch.where(regression, squared, cross_entropy)
+
+
+class Engine:
+    """Takes optimiser steps on the network of one stage.
+
+    Args:
+        rows: the training rows.
+        coefficients: static weight of each task's loss.
+        parts: the parts of the method by kind.
         training: settings of the training loop.
         rng: stream that draws the initial parameters.
+        start: parameters of a backbone to start from, as ``backbone`` gave them; None: as drawn.
+        frozen: whether the backbone stays as it starts.
+        measure_every: keep the Gram matrix of the tasks' gradients of every so many-th step; 0: of none.
+
+    Attributes:
+        units: dropout decisions that a row needs.
+        n_draws: uniform random numbers that the balancer needs for a step.
+        grams: of the steps measured in the last epoch, inner products of the tasks' gradients on the shared parameters
+            (tasks x tasks), NaN for a task that was absent.
     """
 
     name = "reference"
 
     def __init__(
         self,
-        x: np.ndarray,
-        y: np.ndarray,
-        regression: Sequence[bool],
+        rows: TrainingRows,
         coefficients: np.ndarray,
-        architecture: Part,
-        loss: Part,
+        parts: Mapping[str, Part],
         training: Mapping[str, Any],
         rng: np.random.Generator,
+        start: Mapping[str, np.ndarray] | None = None,
+        frozen: bool = False,
+        measure_every: int = 0,
     ) -> None:
-        labelled = ~np.isnan(y)
-        self.x = torch.from_numpy(x)
-        self.y = torch.from_numpy(np.where(labelled, y, 0).astype(np.float32))
-        self.labelled = torch.from_numpy(labelled.astype(np.float32))
-        self.regression = torch.tensor(list(regression))
+        modules = {kind: importlib.import_module(part.module) for kind, part in parts.items()}
+        n_tasks = len(rows.regression)
+        self.training = training
+        self.x = torch.from_numpy(rows.x)
+        self.y = torch.from_numpy(np.where(rows.labelled, rows.y, 0).astype(np.float32))
+        self.labelled = torch.from_numpy(rows.labelled.astype(np.float32))
+        self.regression = torch.tensor(list(rows.regression))
         self.coefficients = torch.from_numpy(coefficients.astype(np.float32))
-        module = importlib.import_module(architecture.module)
-        self.network = module.Network(x.shape[1], y.shape[1], training, architecture.options)
+        self.network = modules["architecture"].Network(
+            rows.x.shape[1], n_tasks, training, parts["architecture"].options
+        )
         initialise(self.network, rng)
-        self.loss = importlib.import_module(loss.module)
-        self.units = sum(training["hidden"])
+        self.units = self.network.units
+        if start is not None:
+            self.network.backbone.load_state_dict({k: torch.from_numpy(v) for k, v in start.items()})
+        if frozen:
+            self.network.backbone.freeze()
+        self.measure_every, self.grams = measure_every, []
+        self._set_loss(rows, modules["loss"], parts["loss"].options)
+        self._set_smoothing(rows, modules["smoothing"], parts["smoothing"].options)
+        self._set_balancer(n_tasks, modules["balancer"], parts["balancer"].options)
+        own = list(self.loss.parameters())
+        shared = {id(p) for p in self.network.shared_parameters()}
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        self.specific = [*(p for p in trained if id(p) not in shared), *own]
+        groups: list[dict[str, Any]] = [{"params": trained}]
+        if own:
+            groups.append({"params": own, "lr": parts["loss"].options["sigma_rate"], "weight_decay": 0.0})
         self.optimiser = torch.optim.Adam(
-            self.network.parameters(),
-            lr=training["learning_rate"],
-            weight_decay=training["weight_decay"],
-            fused=True,
+            groups, lr=training["learning_rate"], weight_decay=training["weight_decay"], fused=True
         )
 
-    def elementwise(self, output: Tensor, y: Tensor) -> Tensor:
-        """Loss of each entry (rows x tasks).
+    def _set_loss(self, rows: TrainingRows, module: Any, options: Mapping[str, Any]) -> None:
+        """The loss of the regression tasks, and the weight of each row in it (1 for the classes)."""
+        columns = np.flatnonzero(rows.regression)
+        weights = rows.labelled.astype(np.float64)
+        if len(columns):
+            weights[:, columns] = module.row_weights(rows.x, rows.y[:, columns], options)
+        self.weights = torch.from_numpy(weights.astype(np.float32))
+        self.loss = module.Loss(rows.y[:, columns], options)
+        self.continuous = torch.from_numpy(columns)
+        self.classes = torch.from_numpy(np.flatnonzero(~np.asarray(rows.regression)))
 
-        The method's own loss for a regression task, cross-entropy of the logit for a class.
+    def _set_smoothing(self, rows: TrainingRows, module: Any, options: Mapping[str, Any]) -> None:
+        """Smoothing of the representation by label, where the method has one."""
+        self.smoothing: nn.Module | None = None
+        if module.Smoothing is not None:
+            y = np.where(np.asarray(rows.regression), rows.y, np.nan).astype(np.float32)
+            self.smoothed_y = torch.from_numpy(y)
+            self.smoothing = module.Smoothing(y, self.training["hidden"][-1], options)
+            self.network.backbone.drops_last = False  # units are dropped after smoothing, or it would fill them again
+
+    def _set_balancer(self, n_tasks: int, module: Any, options: Mapping[str, Any]) -> None:
+        """The rule that weighs gradients step by step, where the method has one."""
+        self.scope: str | None = getattr(module, "GRADIENTS", None)
+        self.n_draws = 0
+        self.state = np.zeros(0)
+        if self.scope is not None:
+            self.balance, self.settings = module.balance, module.settings(options)
+            self.state, self.n_draws = module.initial_state(n_tasks, options), module.n_draws(n_tasks)
+
+    def task_losses(self, output: Tensor, rows: Tensor | slice, y: Tensor, labelled: Tensor, weights: Tensor) -> Tensor:
+        """Loss of each task (tasks,) in a batch, by the method's own loss; 0 for an absent task.
+
+        With ``training.reduction: task_mean`` it is the mean over the task's labelled rows (arXiv:2512.22740, equation
+        7); with ``label_mean`` their sum over the number of all labels in the batch, so that tasks count by their rows.
         """
-        if self.regression.all():
-            return self.loss.elementwise(output, y)
-        cross_entropy = functional.binary_cross_entropy_with_logits(output, y.clamp(0, 1), reduction="none")
-        if not self.regression.any():
-            return cross_entropy
-        return torch.where(self.regression, self.loss.elementwise(output, y), cross_entropy)
+        y, labelled, weights = y[rows], labelled[rows], weights[rows]
+        counts = labelled.sum(0)
+        if not len(self.classes):
+            losses = self.loss(output, y, labelled, weights)
+        else:
+            c = self.classes
+            each = functional.binary_cross_entropy_with_logits(output[:, c], y[:, c], reduction="none")
+            of_classes = (each * labelled[:, c]).sum(0) / counts[c].clamp(min=1)
+            losses = torch.zeros_like(counts).index_copy(0, c, of_classes)
+            if len(self.continuous):
+                r = self.continuous
+                losses = losses.index_copy(0, r, self.loss(output[:, r], y[:, r], labelled[:, r], weights[:, r]))
+        if self.training["reduction"] == "label_mean":
+            losses = losses * counts / counts.sum()
+        return losses
 
     @denormals_as_zero()
-    def epoch(self, batches: Sequence[np.ndarray], keep: np.ndarray) -> np.ndarray:
-        """One pass over the batches.
+    def epoch(self, batches: Sequence[np.ndarray], keep: np.ndarray, draws: np.ndarray, number: int) -> np.ndarray:
+        """Take the steps of one epoch.
 
-        The loss of a step is the sum over tasks of coefficient x mean over the batch's rows labelled for the task
-        (arXiv:2512.22740, equations 3 and 7). A task that is absent from the batch adds nothing: its head has a
-        gradient of zero, on which Adam's momentum and weight decay still act, as they do under a masked loss.
+        The loss of a step is the sum over tasks of coefficient x task loss (arXiv:2512.22740, equation 3), plus the
+        architecture's penalty; a balancer that looks at gradients then decides how the tasks' gradients are added up.
+        A task that is absent from the batch adds nothing: its head has a gradient of zero, on which Adam's momentum and
+        weight decay still act, as they do under a masked loss.
 
         Args:
             batches: row numbers of each step.
             keep: dropout decisions (rows of all batches x units), in the order of the batches.
+            draws: random numbers for the balancer (steps x n_draws).
+            number: number of the epoch, from 1.
 
         Returns:
-            Mean unweighted loss of each task over the labelled rows seen.
+            Mean plain loss of each task over the labelled rows seen (see ``plain_loss``).
         """
         self.network.train()
         order = torch.from_numpy(np.concatenate(batches))
-        x, y, labelled = self.x[order], self.y[order], self.labelled[order]
+        x, y, labelled, weights = self.x[order], self.y[order], self.labelled[order], self.weights[order]
         kept = torch.from_numpy(keep)
-        sums = torch.zeros(y.shape[1])
+        self.grams = []
+        outputs = []
         start = 0
-        for batch in batches:
+        for step, batch in enumerate(batches):
             rows = slice(start, start + len(batch))
             start += len(batch)
-            output = self.network(x[rows], kept[rows].to(torch.float32))
-            task_sums = (self.elementwise(output, y[rows]) * labelled[rows]).sum(0)
-            losses = task_sums / labelled[rows].sum(0).clamp(min=1)
-            total = (self.coefficients * losses).sum()
-            penalty = self.network.penalty()
-            if penalty is not None:
-                total = total + penalty
+            mask = kept[rows].to(x.dtype)
+            h = self.network.represent(x[rows], mask)
+            if self.smoothing is not None:
+                h = self.smoothing(h, self.smoothed_y[order[rows]], number - 1)
+                h = self.network.backbone.drop_last(h, mask)
+            output = self.network.read_out(h)
+            weighted = self.coefficients * self.task_losses(output, rows, y, labelled, weights)
+            present = labelled[rows].any(0)
             self.optimiser.zero_grad(set_to_none=True)
-            total.backward()
+            measured = self.measure_every and step % self.measure_every == 0 and present.sum() > 1
+            self._backward(weighted, present, draws[step], bool(measured))
             self.optimiser.step()
-            sums += task_sums.detach()
-        return (sums / labelled.sum(0)).double().numpy()
+            outputs.append(output.detach())
+        if self.smoothing is not None:
+            self.network.eval()
+            with torch.no_grad():
+                self.smoothing.end_of_epoch(self.network.represent(self.x, None), self.smoothed_y, number - 1)
+        sums = (plain_loss(torch.cat(outputs), y, self.regression) * labelled).double().sum(0)
+        return (sums / labelled.double().sum(0)).numpy()
+
+    def _backward(self, weighted: Tensor, present: Tensor, draws: np.ndarray, measured: bool) -> None:
+        """Set the gradients of all parameters for one step.
+
+        Args:
+            weighted: coefficient x loss of each task.
+            present: whether each task has a labelled row in the batch.
+            draws: random numbers for the balancer.
+            measured: whether to keep the Gram matrix.
+        """
+        penalty = self.network.penalty()
+        shared = self.network.shared_parameters()
+        gradients = None
+        if measured or self.scope == "shared":
+            gradients = self.gradients(weighted, present, shared)
+        if measured:
+            self.grams.append(_gram(gradients, present))
+        if self.scope is None:
+            total = weighted.sum()
+            (total if penalty is None else total + penalty).backward()
+            return
+        narrow = gradients if self.scope == "shared" else self.gradients(weighted, present, self.network.last_shared())
+        gram = np.nan_to_num(_gram(narrow, present))
+        multipliers = self.balance(
+            weighted.detach().double().numpy(), gram, present.numpy(), draws, self.state, self.settings
+        )
+        of_shared, of_heads = torch.from_numpy(multipliers).to(weighted.dtype)
+        if self.scope == "shared":
+            own = torch.autograd.grad((of_heads * weighted).sum(), self.specific, retain_graph=True, allow_unused=True)
+            for parameter, gradient in zip(self.specific, own, strict=True):
+                parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+            combined, start = of_shared @ gradients, 0
+            for parameter in shared:
+                parameter.grad = combined[start : start + parameter.numel()].view_as(parameter)
+                start += parameter.numel()
+        elif torch.equal(of_shared, of_heads):
+            (of_shared * weighted).sum().backward(retain_graph=True)
+        else:
+            for multiplier, part in ((of_shared, shared), (of_heads, self.specific)):
+                (multiplier * weighted).sum().backward(inputs=part, retain_graph=True)
+        if penalty is not None:
+            penalty.backward()
+
+    def gradients(self, losses: Tensor, present: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
+        """Gradient of each task's loss on some parameters (tasks x numbers), zero for an absent task."""
+        rows = []
+        for task, there in enumerate(present.tolist()):
+            if there:
+                parts = torch.autograd.grad(losses[task], parameters, retain_graph=True, allow_unused=True)
+                flat = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, parts, strict=True)]
+                rows.append(torch.cat([g.reshape(-1) for g in flat]))
+            else:
+                rows.append(torch.zeros(sum(p.numel() for p in parameters), dtype=losses.dtype))
+        return torch.stack(rows)
+
+    @denormals_as_zero()
+    def task_gradients(self, rows: np.ndarray) -> np.ndarray:
+        """Gradient of each task's loss on the shared parameters (tasks x numbers), float64, for one large batch.
+
+        Batch normalisation uses the statistics of these rows, as it does in training, no unit is dropped, and nothing
+        of the network changes.
+        """
+        buffers = {name: value.clone() for name, value in self.network.named_buffers()}
+        self.network.train()
+        at = torch.from_numpy(rows)
+        output = self.network(self.x[at], None)
+        losses = self.task_losses(output, at, self.y, self.labelled, self.weights)
+        found = self.gradients(losses, self.labelled[at].any(0), self.network.shared_parameters())
+        with torch.no_grad():
+            for name, value in self.network.named_buffers():
+                value.copy_(buffers[name])
+        return found.double().numpy()
 
     @torch.no_grad()
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -135,11 +295,11 @@ class Engine:
 
     @torch.no_grad()
     def losses(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Mean unweighted loss of each task over its labelled rows, without dropout."""
+        """Mean plain loss of each task over its labelled rows, without dropout (see ``plain_loss``)."""
         labelled = ~np.isnan(y)
         output = torch.from_numpy(self.predict(x)).double()
         target = torch.from_numpy(np.where(labelled, y, 0)).double()
-        each = self.elementwise(output, target).numpy()
+        each = plain_loss(output, target, self.regression).numpy()
         return (each * labelled).sum(0) / labelled.sum(0)
 
     def relations(self) -> np.ndarray | None:
@@ -147,29 +307,68 @@ class Engine:
         learned = getattr(self.network, "relations", None)
         return None if learned is None else learned().double().numpy()
 
+    @torch.no_grad()
+    def backbones(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Where each task has a backbone of its own: their parameters (tasks x numbers) and what they make of ``x``.
+
+        The representations have the shape (tasks x rows x width). None where tasks share one backbone or none.
+        """
+        vectors = getattr(self.network, "backbone_vectors", None)
+        if vectors is None:
+            return None
+        self.network.eval()
+        return vectors().double().numpy(), self.network.represent(torch.from_numpy(x), None).double().numpy()
+
+    def backbone(self) -> dict[str, np.ndarray]:
+        """Parameters and running statistics of the backbone, for another stage to start from."""
+        return {name: value.numpy().copy() for name, value in self.network.backbone.state_dict().items()}
+
     def set_learning_rate(self, rate: float) -> None:
-        """Learning rate of the steps to come."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        """Learning rate of the steps to come; a loss's own parameters keep theirs."""
+        self.optimiser.param_groups[0]["lr"] = rate
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """A copy of all parameters and running statistics."""
+        """A copy of all parameters and running statistics of the network."""
         return {name: value.numpy().copy() for name, value in self.network.state_dict().items()}
 
     def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
         """Take back what ``parameters`` gave."""
         self.network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in values.items()})
 
+    def _companions(self) -> dict[str, nn.Module]:
+        """Modules beside the network that hold state."""
+        found = {"loss": self.loss}
+        return found if self.smoothing is None else {**found, "smoothing": self.smoothing}
+
     def moments(self) -> dict[str, np.ndarray]:
-        """A copy of Adam's state."""
-        state = self.optimiser.state_dict()["state"]
-        return {f"{i}.{key}": value.numpy().copy() for i, part in state.items() for key, value in part.items()}
+        """A copy of all else that the next step depends on: of Adam, the loss, the smoothing and the balancer."""
+        adam = self.optimiser.state_dict()["state"]
+        copied = {f"adam.{i}.{key}": value.numpy().copy() for i, part in adam.items() for key, value in part.items()}
+        for name, module in self._companions().items():
+            copied |= {f"{name}.{key}": value.numpy().copy() for key, value in module.state_dict().items()}
+        return {**copied, "balancer.state": self.state.copy()}
 
     def load_moments(self, values: Mapping[str, np.ndarray]) -> None:
         """Take back what ``moments`` gave."""
-        state: dict[int, dict[str, Tensor]] = {}
+        parts: dict[str, dict[str, np.ndarray]] = {}
         for name, value in values.items():
+            part, _, key = name.partition(".")
+            parts.setdefault(part, {})[key] = np.array(value)
+        adam: dict[int, dict[str, Tensor]] = {}
+        for name, value in parts.get("adam", {}).items():
             index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = torch.from_numpy(np.array(value))
+            adam.setdefault(int(index), {})[key] = torch.from_numpy(value)
         whole = self.optimiser.state_dict()
-        self.optimiser.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+        self.optimiser.load_state_dict({"state": adam, "param_groups": whole["param_groups"]})
+        for name, module in self._companions().items():
+            module.load_state_dict({key: torch.from_numpy(value) for key, value in parts.get(name, {}).items()})
+        self.state = parts["balancer"]["state"]
+
+
+def _gram(gradients: Tensor, present: Tensor) -> np.ndarray:
+    """Inner products of the tasks' gradients (tasks x tasks), float64, NaN for absent tasks."""
+    wide = gradients.double()
+    gram = (wide @ wide.T).numpy()
+    absent = ~present.numpy()
+    gram[absent], gram[:, absent] = np.nan, np.nan
+    return gram

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-PURPOSES = ("initialisation", "batches", "dropout")
+PURPOSES = ("initialisation", "batches", "dropout", "balancer", "probe")
 _UNIT = 1 << 16
 
 

@@ -31,6 +31,11 @@ def raw_table(task: str, samples: Samples, label: np.ndarray, settings: Settings
     return pd.DataFrame({**columns, header: shown})
 
 
+def header(task: str, settings: Settings) -> str:
+    """Header of the label's column in a task's file."""
+    return _label_column(task, np.empty(0), settings)[0]
+
+
 def _label_column(task: str, label: np.ndarray, settings: Settings) -> tuple[str, np.ndarray]:
     name, unit = task, PROPERTIES[task].unit
     if task == "hardness" and settings.hardness_unit == "HV":

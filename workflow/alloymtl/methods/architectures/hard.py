@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from alloymtl.methods.layers import BackboneAndHeads as Network
+from alloymtl.methods.stages import Stage, together
 
-__all__ = ["OPTIONS", "Network", "groups"]
+__all__ = ["OPTIONS", "Network", "stages"]
 
 OPTIONS = {"head": 64}
 
 
-def groups(tasks: Sequence[str]) -> list[list[str]]:
-    """The tasks that are trained together: all."""
-    return [list(tasks)]
+def stages(tasks: Sequence[str], sizes: np.ndarray, options: Mapping[str, Any]) -> list[Stage]:
+    """One network for all tasks, whatever their sizes."""
+    return together(list(tasks))

@@ -6,15 +6,20 @@ to match the capacity of a shared network's heads; the paper states none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from alloymtl.methods.layers import BackboneAndHeads as Network
+from alloymtl.methods.stages import Stage, apart
 
-__all__ = ["OPTIONS", "Network", "groups"]
+__all__ = ["OPTIONS", "SHARED", "Network", "stages"]
 
 OPTIONS = {"head": 0}
+SHARED = False
 
 
-def groups(tasks: Sequence[str]) -> list[list[str]]:
-    """The tasks that are trained together: each alone."""
-    return [[task] for task in tasks]
+def stages(tasks: Sequence[str], sizes: np.ndarray, options: Mapping[str, Any]) -> list[Stage]:
+    """A network for each task, whatever its size."""
+    return apart(list(tasks))

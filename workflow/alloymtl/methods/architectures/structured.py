@@ -13,19 +13,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from alloymtl.methods.layers import Backbone, Heads
+from alloymtl.methods.stages import Stage, together
 
 OPTIONS = {"head": 64, "embedding": 64, "alpha": 0.1, "lambda_sparse": 0.01, "lambda_self": 0.01}
 EXTRAS = ("relations",)
 
 
-def groups(tasks: Sequence[str]) -> list[list[str]]:
-    """The tasks that are trained together: all."""
-    return [list(tasks)]
+def stages(tasks: Sequence[str], sizes: np.ndarray, options: Mapping[str, Any]) -> list[Stage]:
+    """One network for all tasks, whatever their sizes."""
+    return together(list(tasks))
 
 
 class RelationGraph(nn.Module):
@@ -70,25 +72,44 @@ class Network(nn.Module):
         n_tasks: number of tasks.
         training: ``hidden`` and ``dropout``.
         options: ``head``, ``embedding``, ``alpha``, ``lambda_sparse``, ``lambda_self``.
+
+    Attributes:
+        units: dropout decisions that a row needs.
     """
 
     def __init__(self, n_features: int, n_tasks: int, training: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         super().__init__()
         width = training["hidden"][-1]
         self.options = dict(options)
+        self.units = sum(training["hidden"])
         self.backbone = Backbone(n_features, training["hidden"], training["dropout"])
         self.heads = Heads(n_tasks, width, options["head"])
         self.graph = RelationGraph(n_tasks, options["embedding"])
         self.auxiliary = Heads(n_tasks, options["embedding"] + width, options["head"])
         self._relations: Tensor | None = None
 
-    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """Outputs (rows x tasks): standardised values, or logits of class 1 (equation 5)."""
-        h = self.backbone(x, keep)
+    def represent(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        """The shared representation (rows x width)."""
+        return self.backbone(x, keep)
+
+    def read_out(self, h: Tensor) -> Tensor:
+        """Outputs (rows x tasks) of a representation, (rows x width) or one per task (equation 5)."""
         self._relations, messages = self.graph()
-        n_tasks, rows = len(messages), len(h)
-        fused = torch.cat((messages[:, None].expand(-1, rows, -1), h.expand(n_tasks, -1, -1)), dim=-1)
+        h = h.expand(len(messages), *h.shape[-2:])
+        fused = torch.cat((messages[:, None].expand(-1, h.shape[1], -1), h), dim=-1)
         return self.heads(h) + self.options["alpha"] * self.auxiliary(fused)
+
+    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
+        """Outputs (rows x tasks): standardised values, or logits of class 1."""
+        return self.read_out(self.represent(x, keep))
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Backbone and relation graph: every task's loss depends on them."""
+        return [*self.backbone.parameters(), *self.graph.parameters()]
+
+    def last_shared(self) -> list[nn.Parameter]:
+        """Weights of the backbone's last linear map."""
+        return [self.backbone.linear[-1].weight]
 
     def penalty(self) -> Tensor | None:
         """lambda_sparse * sum of |A| + lambda_self * trace of A (equation 6), for the last forward pass."""

@@ -1,4 +1,7 @@
-"""Loss weights by inverse data-set size (arXiv:2512.22740, equation 3)."""
+"""Loss weights by inverse data-set size (arXiv:2512.22740, equation 3).
+
+An absent task has loss 0 in the step and so adds nothing to it; the other tasks keep their weights.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from alloymtl.methods.balancers._size_weights import size_weights
+
 OPTIONS = {"power": 1.0}
 
 
 def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """w_t = (N_max / N_t) ** power; an absent task has loss 0 and so adds nothing.
+    """Static weights w_t = (N_max / N_t) ** power.
 
     Args:
         sizes: labelled alloys of each task, all partitions, as the level keeps them.
         options: ``power``: 1 gives the paper's weights, 0.5 their square root, 0 equal ones.
     """
-    return (sizes.max() / sizes) ** options["power"]
+    return size_weights(sizes, options["power"])

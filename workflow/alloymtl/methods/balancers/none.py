@@ -1,4 +1,7 @@
-"""No balancing: every task counts the same."""
+"""No balancing: every task counts the same.
+
+An absent task has loss 0 in the step and so adds nothing to it; the other tasks keep their weights.
+"""
 
 from __future__ import annotations
 
@@ -11,5 +14,5 @@ OPTIONS = {}
 
 
 def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Coefficient 1 for each task, whatever its size; an absent task has loss 0 and so adds nothing."""
+    """Static weight 1 for each task, whatever its size."""
     return np.ones(len(sizes))

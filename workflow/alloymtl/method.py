@@ -1,0 +1,86 @@
+"""A method as a config names it: its parts, and the training settings it runs with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from alloymtl import components
+from alloymtl.errors import UserError
+from alloymtl.run import FOLDERS, Part, engine_module
+
+GRADIENTS = "gradients"
+
+
+@dataclass(frozen=True)
+class Method:
+    """Architecture x loss x smoothing x balancer x sampler, and the training settings it runs with.
+
+    ``diagnostics`` names what is measured in each of its runs, with its settings.
+    """
+
+    name: str
+    title: str
+    parts: Mapping[str, Part]
+    training: Mapping[str, Any]
+    diagnostics: Mapping[str, Any]
+
+    def modules(self) -> list[str]:
+        """Dotted modules of its parts and its engine."""
+        return [*(part.module for part in self.parts.values()), engine_module(self.training)]
+
+    def extras(self) -> tuple[str, ...]:
+        """Files that its parts and its diagnostics add to a run's folder, without their ending."""
+        of_parts = (name for kind, part in self.parts.items() for name in components.extras(kind, part.name))
+        return (*of_parts, *self.diagnostics)
+
+    @classmethod
+    def from_config(
+        cls,
+        name: str,
+        values: Mapping[str, Any],
+        training: Mapping[str, Any],
+        diagnostics: Mapping[str, Any],
+        source: str,
+    ) -> Method:
+        """Read one entry of the config's ``methods``, defaults filled in.
+
+        Args:
+            name: its key.
+            values: its content.
+            training: the study's settings, under those of the method.
+            diagnostics: what is measured in its runs.
+            source: name of the config, for messages.
+
+        Raises:
+            UserError: a part or an option does not exist, parts do not go together, or what is to be measured is not
+                there.
+        """
+        key = f"{source}: methods.{name}"
+        parts = {
+            kind: Part(kind, values[kind], components.resolve(kind, values[kind], values[f"{kind}_options"], key))
+            for kind in FOLDERS
+        }
+        components.check_together(parts, key)
+        architecture = parts["architecture"].name
+        if GRADIENTS in diagnostics and not components.shares(architecture):
+            what = f"an experiment keeps its gradients, and architecture {architecture!r} shares no parameters."
+            raise UserError(key, what, "leave the method out of that experiment.")
+        title = values.get("title", name.replace("_", " "))
+        return cls(name, title, parts, {**training, **values["training"]}, diagnostics)
+
+
+def check_distinct(methods: Iterable[Method], source: str) -> None:
+    """Make sure that no two methods train the same thing.
+
+    Raises:
+        UserError: two have equal parts, options and settings; names both.
+    """
+    seen: list[Method] = []
+    for method in methods:
+        for other in seen:
+            if (method.parts, method.training) == (other.parts, other.training):
+                what = f"it is the same as {other.name!r} in all but its name, and would be trained twice."
+                raise UserError(f"{source}: methods.{method.name}", what, "remove one of them.")
+        seen.append(method)

@@ -1,0 +1,60 @@
+"""Step ``figures``: the figures of the paper, each as PDF, PNG and the CSV of what it shows.
+
+A new figure is one module with ``draw`` and one line in ``DRAWINGS``; its name stands in ``layout.FIGURES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from alloymtl.files import write_csv
+from alloymtl.paper.figures import (
+    confusion,
+    cosine,
+    errors,
+    imbalance,
+    mitigation,
+    planted,
+    relations,
+    soft,
+    transfer,
+    validation,
+    weighting,
+)
+from alloymtl.paper.figures.style import paper_style, save
+from alloymtl.paper.layout import FIGURES
+from alloymtl.paper.material import Material
+from alloymtl.paper.spec import PaperStudy
+
+DRAWINGS: dict[str, Callable[[Material], tuple[Figure, pd.DataFrame]]] = {
+    "figure2_relations": relations.draw,
+    "figure3_validation": validation.draw,
+    "figure4_errors": errors.draw,
+    "figure5_confusion": confusion.draw,
+    "figure6_imbalance": imbalance.draw,
+    "figure7_cosine": cosine.draw,
+    "figure8_transfer": transfer.draw,
+    "figureC1_weighting": weighting.draw,
+    "figureC2_mitigation": mitigation.draw,
+    "figureC3_soft": soft.draw,
+    "figureC4_planted": planted.draw,
+}
+
+
+def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
+    """Write every figure of ``layout.FIGURES`` as ``<stem>_pdf``, ``<stem>_png`` and ``<stem>_csv``.
+
+    Raises:
+        UserError: a run that a figure needs is missing, or a value is no number.
+    """
+    material = Material(PaperStudy.from_spec(spec), inputs)
+    with paper_style():
+        for stem in FIGURES:
+            figure, data = DRAWINGS[stem](material)
+            save(figure, outputs[f"{stem}_pdf"], outputs[f"{stem}_png"])
+            write_csv(outputs[f"{stem}_csv"], data)

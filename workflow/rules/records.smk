@@ -1,0 +1,109 @@
+# Making shipped records (`ship`), and training some of their runs anew (`verify`).
+SAMPLE = {
+    f"{prefix(name)}{run.folder}": (name, run.method, run.level, run.split_seed, run.seed)
+    for name, run in COVERAGE.sample(STUDY.records["sample"], STUDY.records["seed"])
+}
+VERIFIED = {
+    **({"manifest": str(RECORDS / "manifest.json")} if SAMPLE else {}),
+    **{folder: f"{ROOT}/verify/{folder}/record.json" for folder in SAMPLE},
+}
+SHIPPED_TABLES = [f"{prefix(control(study))}{name}.parquet" for study in STUDIES for name in TABLES]
+
+
+rule make_records:
+    input:
+        [f"{study.root}/{name}.parquet" for study in STUDIES for name in TABLES],
+        [f"{study.data_root}/data/features.parquet" for study in STUDIES],
+        [f"{study.root}/data/split/{seed}.parquet" for study in STUDIES for seed in study.split_seeds],
+        [records(study) for study in STUDIES],
+        shipped_manifest,
+        code=code("evaluation.records", JOB, *[module for study in STUDIES for module in data_modules(study)]),
+        methods=code(*[module for study in STUDIES for method in study.trained for module in method.modules()]),
+    output:
+        manifest=f"{ROOT}/records/manifest.json",
+        tables=[f"{ROOT}/records/{name}" for name in SHIPPED_TABLES],
+    log:
+        f"{ROOT}/logs/records.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    params:
+        spec=ship_spec(),
+        shipped=lambda wildcards: named({"shipped": path for path in shipped_manifest(wildcards)}),
+    shell:
+        "python -m alloymtl ship --spec {params.spec:q} --log {log} --in {params.shipped:q}"
+        " --out manifest={output.manifest}"
+
+
+for study in STUDIES:
+
+    rule:
+        name:
+            of(study, "retrain")
+        input:
+            features=f"{study.data_root}/data/features.parquet",
+            split=f"{study.root}/data/split/{{split_seed}}.parquet",
+            code=retrained_code(study),
+        output:
+            record=f"{retrained(study)}/record.json",
+            predictions=f"{retrained(study)}/predictions.parquet",
+            history=f"{retrained(study)}/history.parquet",
+        log:
+            f"{logs(study)}/verify/{{method}}/level-{{level}}-split-{{split_seed}}-seed-{{seed}}.log",
+        wildcard_constraints:
+            method="[a-z][a-z0-9_]*",
+        conda:
+            "../../envs/pipeline.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        params:
+            spec=retrained_spec(study),
+            out=lambda wildcards, output: named(output),
+        shell:
+            "python -m alloymtl train --spec {params.spec:q} --log {log}"
+            " --in features={input.features} split={input.split} --out {params.out:q}"
+
+
+# A rule of its own, so that the report stays where runs differ.
+rule compare_retrained:
+    input:
+        list(VERIFIED.values()),
+        code=code("evaluation.verify"),
+    output:
+        report=f"{ROOT}/verify.csv",
+    log:
+        f"{ROOT}/logs/verify.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    params:
+        spec=as_json(
+            {
+                "folder": str(RECORDS),
+                "runs": list(SAMPLE.values()),
+                "metrics": {
+                    control(study): {task.name: study.evaluation[task.kind][0] for task in study.tasks}
+                    for study in STUDIES
+                },
+            }
+        ),
+        files=named(VERIFIED),
+    shell:
+        "python -m alloymtl verify --spec {params.spec:q} --log {log} --in {params.files:q}"
+        " --out report={output.report}"
+
+
+rule verify:
+    input:
+        report=rules.compare_retrained.output.report,
+    log:
+        f"{ROOT}/logs/verdict.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    shell:
+        "python -m alloymtl verdict --log {log} --in report={input.report}"
+
+
+rule ship:
+    input:
+        rules.make_records.output,
