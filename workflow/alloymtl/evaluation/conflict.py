@@ -74,8 +74,8 @@ def large(table: pd.DataFrame, first: str, second: str) -> pd.Series:
 def corrected(table: pd.DataFrame, first: str, second: str) -> pd.Series:
     """Cosine without the bias of noise: inner products across independent halves of a batch, summed over epochs.
 
-    c = sum <a, b> / sqrt(sum <a, a> * sum <b, b>), where noise, being independent between halves, adds nothing to any
-    of the three sums on average; in a plain cosine it lengthens both gradients and draws it to zero. A run in which
+    c = sum <a, b> / sqrt(sum <a, a> * sum <b, b>) of the unbiased products that ``training.probe`` takes, to which
+    noise adds nothing on average; in a plain cosine it lengthens both gradients and draws it to zero. A run in which
     noise swamps a gradient, so that <a, a> or <b, b> does not sum to a positive number, has no value. The result of a
     noisy run may lie outside -1 to 1.
 

@@ -2,9 +2,9 @@
 
 Three views of one question. The steps' own mini-batches give what training meets, and what the paper reports
 (arXiv:2512.22740, section 4.6.2); but a gradient of few rows is mostly noise, and noise is orthogonal to everything, so
-that such cosines lie near zero whatever the tasks. A large batch with as many rows of each task reduces the noise. Two
-disjoint halves of it have independent noise, so that inner products across halves are free of its bias, and with them
-the cosine that an unlimited batch would have.
+that such cosines lie near zero whatever the tasks. A large batch with as many rows of each task reduces the noise.
+Inner products across two disjoint halves of it are free of the bias that noise gives them, and with them the cosine of
+the gradients that all training rows together would give.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def measure(
 
     ``cosine`` and ``cosine_sd`` are mean and sample SD over the measured steps that held both tasks (n of them; none,
     no line). In every ``epoch_interval``-th epoch, and the first, ``cosine_large`` is that of the large batch and
-    ``product_halves`` the inner product across its halves; n is the smaller task's rows in the batch.
+    ``product_halves`` the unbiased inner product from its halves (see ``product_of_all_rows``); n is the smaller task's
+    rows in the batch.
 
     Args:
         engine: after its epoch.
@@ -92,6 +93,37 @@ def halves(labelled: np.ndarray, rows: int, rng: np.random.Generator) -> tuple[n
     return first, second
 
 
+def product_of_all_rows(
+    first: np.ndarray, second: np.ndarray, a: int, b: int, sets: Sequence[np.ndarray], labelled: np.ndarray
+) -> float:
+    """Unbiased estimate of the inner product of two tasks' gradients over all training rows.
+
+    A task's gradient is the mean of its rows' gradients, as far as batch normalisation lets rows count for themselves.
+    Across two halves A and B that share no row, noise does not square up. But halves drawn from a finite set without
+    replacement repel each other: of rows that two tasks share (all of them where a is b) the mean product across halves
+    falls short by S / N, with S the covariance of the rows' gradients, and where a network has fitted its few rows,
+    whose gradients then cancel, that is all there is. The difference of the halves tells S: E[(A - B)_a (A - B)_b] is
+    2 S n_ab / (m_a m_b) for n_ab common rows among m_a and m_b in a half, and N_ab / (N_a N_b) times S is added back.
+    With every row in one of the halves the result is the product of the full gradients itself.
+
+    Args:
+        first: gradients of the tasks in half A (tasks x numbers).
+        second: those in half B.
+        a: number of a task.
+        b: number of a task, the same or another.
+        sets: rows of both halves.
+        labelled: where training rows have a label (rows x tasks).
+    """
+    across = float(first[a] @ second[b] + second[a] @ first[b]) / 2
+    drawn = np.concatenate(sets)
+    common, of_a, of_b = (labelled[drawn][:, columns].all(1).sum() / 2 for columns in ([a, b], [a], [b]))
+    if common == 0:
+        return across
+    all_common, all_a, all_b = (labelled[:, columns].all(1).sum() for columns in ([a, b], [a], [b]))
+    covariance = float((first[a] - second[a]) @ (first[b] - second[b])) * of_a * of_b / (2 * common)
+    return across + covariance * all_common / (all_a * all_b)
+
+
 def _of_large_batch(
     engine: Measured, labelled: np.ndarray, tasks: Sequence[str], rows: int, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
@@ -109,7 +141,7 @@ def _of_large_batch(
         norm = float(np.linalg.norm(whole[a]) * np.linalg.norm(whole[b]))
         if a != b and norm > 0:
             lines.append(_line(tasks, a, b, "cosine_large", whole[a] @ whole[b] / norm, n))
-        product = (first[a] @ second[b] + second[a] @ first[b]) / 2
+        product = product_of_all_rows(first, second, a, b, sets, labelled)
         lines.append(_line(tasks, a, b, "product_halves", product, n))
     return lines
 

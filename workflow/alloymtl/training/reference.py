@@ -309,7 +309,7 @@ class Engine:
 
     @torch.no_grad()
     def backbones(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Where each task has a backbone of its own: their parameters (tasks x numbers) and what they make of ``x``.
+        """Where each task has a backbone of its own: their weights (tasks x weights) and what they make of ``x``.
 
         The representations have the shape (tasks x rows x width). None where tasks share one backbone or none.
         """

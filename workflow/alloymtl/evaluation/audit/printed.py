@@ -190,7 +190,8 @@ def mixed_tails(audited: Audited, name: str) -> Iterator[Row]:
 def reaches_baseline(audited: Audited, name: str) -> Iterator[Row]:
     """Tables of remedies without the models that they have to beat in the end."""
     for table, rows in audited.scores.groupby("table", sort=False):
-        rows = rows[rows["metric"].isin(HIGHER_IS_BETTER) & ~rows["metric"].isin(TAILS) & (rows["level"] == "all")]
+        judged = rows["metric"].isin(audited.primary or HIGHER_IS_BETTER) & ~rows["metric"].isin(TAILS)
+        rows = rows[judged & (rows["level"] == "all")]
         if rows.empty or audited.baseline in set(rows["method"]) or rows["task"].nunique() < 2:
             continue
         behind = {}
@@ -198,7 +199,8 @@ def reaches_baseline(audited: Audited, name: str) -> Iterator[Row]:
             alone = audited.spread_of(audited.baseline, row.task, row.metric, row.level)
             better = HIGHER_IS_BETTER[row.metric]
             if alone is not None and (row.mean_value < alone.mean if better else row.mean_value > alone.mean):
-                behind.setdefault(row.method, []).append(f"{row.task} {row.mean_value:.3f} against {alone.mean:.3f}")
+                shown = f"{row.task} {row.metric} {row.mean_value:.3f} against {alone.mean:.3f}"
+                behind.setdefault(row.method, []).append(shown)
         methods = list(dict.fromkeys(rows["method"]))
         if behind and len(behind) == len(methods):
             least = min(behind, key=lambda m: len(behind[m]))

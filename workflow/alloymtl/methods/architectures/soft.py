@@ -120,5 +120,10 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def backbone_vectors(self) -> Tensor:
-        """Parameters of each backbone (tasks x parameters), for the similarity of backbones."""
-        return self.backbones.vectors()
+        """Weights of the linear maps of each backbone (tasks x weights), for the similarity of backbones.
+
+        The scales of batch normalisation are left out: they all start at one, which alone would make any two backbones
+        look alike.
+        """
+        n_tasks = self.backbones.n_tasks
+        return torch.cat([weight.reshape(n_tasks, -1) for weight in self.backbones.weight], dim=1)

@@ -33,7 +33,9 @@ def make(material: Material) -> Table:
         return notice(columns, "This study keeps no predictions of a regression task.")
     tabular = Tabular("ll" + "c" * len(metrics), [["Method", "", *(metric_title(metric) for metric in metrics)]])
     rows: list[dict[str, Any]] = []
-    methods = [name for name in study.methods if name in set(table["method"])]
+    # In the order of the experiments; the methods of a spec stand in that of their names.
+    named = dict.fromkeys(name for experiment in study.experiments.values() for name in experiment.methods)
+    methods = [name for name in named if name in set(table["method"])]
     for level in dict.fromkeys(table["level"]):
         for task in study.of_kind("regression"):
             at = "" if table["level"].nunique() == 1 else f" ({lower_first(level_title(level))})"
