@@ -116,7 +116,7 @@ class MadeUpStudy:
 
     def compare(self):
         outputs = {name: self.inputs[name] for name in ("comparisons", "level_comparisons")}
-        compare.step(self.spec, {"metrics": self.inputs["metrics"]}, outputs)
+        compare.step(self.spec, {name: self.inputs[name] for name in ("metrics", "split")}, outputs)
 
     def _predict(self, task, method):
         n = min(-(-self.sizes[task["name"]] * 15 // 100), MOST_TEST_ROWS)

@@ -49,6 +49,7 @@ VALUES = st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=3, max
 
 def method(training=None, **parts):
     named = {kind: {"name": name, "options": {}} for kind, name in {**PARTS, **parts}.items()}
+    named["balancer"]["options"] = {"power": 1.0}
     return {"title": "", **named, "training": {"batch_size": 32, **(training or {})}}
 
 
@@ -224,6 +225,10 @@ def test_no_label_overlap_follows_from_the_printed_counts():
 # --- the study's own results -----------------------------------------------------------------------------------------
 
 
+SIZES = {"resistivity": 400, "hardness": 120, "amorphous": 130}
+KINDS = {"resistivity": "regression", "hardness": "regression", "amorphous": "classification"}
+
+
 def checksums(**of_methods):
     rows = [
         {"method": m, "level": "all", "split_seed": 0, "seed": seed, "predictions_sha256": sha}
@@ -236,21 +241,37 @@ def checksums(**of_methods):
 def test_two_methods_that_predict_the_same_stop_the_build_by_name_and_run():
     runs = checksums(lds="abc", bmse="dbf")
     with pytest.raises(UserError, match=r"bmse/level-all/split-0/seed-2.*'lds'.*loss differs"):
-        audit.identical_predictions(runs, METHODS, [], "made_up")
-    assert [r.verdict for r in audit.identical_predictions(runs, METHODS, [{"lds", "bmse"}], "made_up")] == ["ok"]
+        audit.identical_predictions(runs, METHODS, [], "made_up", SIZES, KINDS)
+    assert [
+        r.verdict for r in audit.identical_predictions(runs, METHODS, [{"lds", "bmse"}], "made_up", SIZES, KINDS)
+    ] == ["ok"]
+
+
+def test_methods_that_must_coincide_on_the_data_at_hand_are_noted_and_stop_nothing():
+    """Weights by size are all one where tasks are equally large, and a loss for regressions idles without any."""
+    weighted = {**METHODS, "plain": {**METHODS["hard"], "balancer": {"name": "none", "options": {}}}}
+    same = checksums(hard="abc", plain="abc")
+    with pytest.raises(UserError, match="balancer differs"):
+        audit.identical_predictions(same, weighted, [], "made_up", SIZES, KINDS)
+    equal = dict.fromkeys(SIZES, 120)
+    rows = audit.identical_predictions(same, weighted, [], "made_up", equal, KINDS)
+    assert {r.verdict for r in rows} == {"note"}
+    classes = dict.fromkeys(KINDS, "classification")
+    rows = audit.identical_predictions(checksums(lds="abc", bmse="abc"), METHODS, [], "made_up", SIZES, classes)
+    assert {r.verdict for r in rows} == {"note"}
 
 
 def test_the_same_predictions_under_another_seed_are_no_twins():
-    rows = audit.identical_predictions(checksums(lds="abc", bmse="cab"), METHODS, [], "made_up")
+    rows = audit.identical_predictions(checksums(lds="abc", bmse="cab"), METHODS, [], "made_up", SIZES, KINDS)
     assert [r.verdict for r in rows] == ["ok"]
 
 
 def test_methods_that_stop_alike_are_noted_and_doubles_are_the_config_s_mistake():
-    (row,) = audit.identical_predictions(checksums(hard="abc", patient="xyc"), METHODS, [], "made_up")
+    (row,) = audit.identical_predictions(checksums(hard="abc", patient="xyc"), METHODS, [], "made_up", SIZES, KINDS)
     assert row.verdict == "note"
     assert "training.patience" in row.found
     with pytest.raises(UserError, match="'hard' and 'doubled' are the same method under two names"):
-        audit.identical_predictions(checksums(hard="abc", doubled="abc"), METHODS, [], "made_up")
+        audit.identical_predictions(checksums(hard="abc", doubled="abc"), METHODS, [], "made_up", SIZES, KINDS)
 
 
 @pytest.fixture

@@ -439,7 +439,7 @@ def test_a_size_that_fails_says_that_its_direction_holds(tmp_path):
 def test_intervals_are_those_of_the_comparisons(as_reported):
     """A change without a percentage is the very test that the study reports."""
     outputs = {name: as_reported.root / f"{name}.parquet" for name in ("comparisons", "level_comparisons")}
-    compare.step(as_reported.spec, {"metrics": as_reported.inputs["metrics"]}, outputs)
+    compare.step(as_reported.spec, {name: as_reported.inputs[name] for name in ("metrics", "split")}, outputs)
     tests = pd.read_parquet(outputs["comparisons"]).query("experiment == 'main' and metric == 'recall'")
     expected = tests.set_index(["baseline", "method"]).loc[("independent", "structured")]
     found = as_reported.judge().loc["C019"]

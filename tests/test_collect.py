@@ -98,8 +98,11 @@ def collected(runs, extras=FILES_OF, experiments=(MAIN, EXTRA)):
     return {name: pd.read_parquet(path) for name, path in outputs.items()}
 
 
-def compared(runs, experiments=(MAIN, EXTRA), evaluation=EVALUATION):
-    inputs = {"metrics": runs.parent / "metrics.parquet"}
+def compared(runs, experiments=(MAIN, EXTRA), evaluation=EVALUATION, largest="another"):
+    """The tests of some experiments; ``largest`` is the task with the most labels."""
+    inputs = {name: runs.parent / f"{name}.parquet" for name in ("metrics", "split")}
+    labels = [task for task in {**TASKS, largest: ""} for _ in range(2 + (task == largest))]
+    pd.DataFrame({"task": labels, "split_seed": 7}).to_parquet(inputs["split"])
     outputs = {name: runs.parent / f"{name}.parquet" for name in ("comparisons", "level_comparisons")}
     tasks = [{"name": n, "kind": k} for n, k in TASKS.items()]
     compare.step({"experiments": list(experiments), "tasks": tasks, "evaluation": evaluation}, inputs, outputs)
@@ -340,6 +343,29 @@ def test_an_unknown_metric_or_a_single_run_stops_the_comparison(runs):
         compared(runs, experiments=[{**MAIN, "seeds": [1]}])
 
 
+def test_one_network_under_two_names_is_no_question_and_makes_no_other_test_stricter(runs):
+    """As the source of a transfer is in all its arms."""
+    tables = collected(runs)
+    metrics = tables["metrics"]
+    everywhere = [[*pair] for pair in (("alone", "hard"),)]
+    before = compared(runs, experiments=[{**MAIN, "levels": ["all"], "comparisons": everywhere}])
+    same = metrics["task"] == "ductile"
+    values = metrics[same & (metrics["method"] == "alone")].set_index(
+        ["level", "split_seed", "seed", "partition", "metric"]
+    )
+    twin = same & (metrics["method"] == "hard")
+    key = metrics.loc[twin, ["level", "split_seed", "seed", "partition", "metric"]].apply(tuple, axis=1)
+    metrics.loc[twin, "value"] = values["value"].reindex(key).to_numpy()
+    metrics.to_parquet(runs.parent / "metrics.parquet")
+    after = compared(runs, experiments=[{**MAIN, "levels": ["all"], "comparisons": everywhere}])
+    of_twin, rest = after[after["task"] == "ductile"], after[after["task"] != "ductile"]
+    assert (of_twin["verdict"] == "identical").all()
+    assert (of_twin["p_holm"] == 1).all()
+    primary = rest[rest["primary"]]
+    assert (primary["family"] == before[before["primary"]]["family"].iloc[0] - 1).all()
+    assert primary["p_holm"].tolist() == pytest.approx(primary["p_value"].tolist())  # alone in its family
+
+
 def test_each_level_is_tested_against_the_smallest_with_all_levels_in_one_family(runs):
     experiment = {**MAIN, "levels": ["all", 20, 5], "methods": ["hard"], "comparisons": []}
     for cell in cells({**experiment, "levels": [5]}):
@@ -367,6 +393,8 @@ def test_each_level_is_tested_against_the_smallest_with_all_levels_in_one_family
     assert primary["p_holm"].tolist() == pytest.approx(list(holm(primary["p_value"])))  # two tasks at two levels
     assert (found[found["level"] == "all"]["verdict"] == "better").all()
     assert len(levels_compared(runs, experiments=[{**experiment, "levels": [20]}])) == 0
+    # The task that levels cut has other test rows at each.
+    assert set(levels_compared(runs, experiments=[experiment], largest="density")["task"]) == {"ductile"}
 
 
 # ---------------------------------------------------------------- gradients in conflict

@@ -188,6 +188,8 @@ def _explain(error: ValidationError, source: str, prefix: list[Any]) -> UserErro
         mend = "change the value."
         if isinstance(error.instance, str) and re.fullmatch(r"[+-]?\d+[eE][+-]?\d+", error.instance):
             mend = f"write {float(error.instance)!r}: YAML reads {error.instance} as text."
+        elif "string" in wanted and isinstance(error.instance, (int, float)):
+            mend = "put it in quotation marks as it is meant; without them YAML reads a number."
         return UserError(where, f"{error.instance!r} is not of type {wanted}.", mend)
     return UserError(where, f"{error.message}.", "change the value (config/README.md says what it may be).")
 

@@ -47,6 +47,7 @@ for study in STUDIES:
             of(study, "compare")
         input:
             **tables_of(study, "metrics"),
+            split=f"{study.root}/data/split.parquet",
             code=code("evaluation.compare"),
         output:
             **tables_of(study, *COMPARED),
@@ -59,7 +60,7 @@ for study in STUDIES:
             out=lambda wildcards, output: named(output),
         shell:
             "python -m alloymtl compare --spec {params.spec:q} --log {log}"
-            " --in metrics={input.metrics} --out {params.out:q}"
+            " --in metrics={input.metrics} split={input.split} --out {params.out:q}"
 
     rule:
         name:

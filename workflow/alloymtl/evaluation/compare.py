@@ -18,6 +18,7 @@ from alloymtl.evaluation.statistics import PairedT, hedges_g, holm, paired_t
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet, write_parquet
 from alloymtl.run import Level, run_folder
+from alloymtl.training.dataset import majority
 
 PARTITION = "test"
 COLUMNS = {
@@ -86,7 +87,12 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
     """Write the tables ``comparisons`` and ``level_comparisons``.
 
     ``comparisons`` has one row per experiment, level, pair of methods, task and metric; ``level_comparisons`` one per
-    experiment of several levels, method, level but the smallest, task and metric.
+    experiment of several levels, method, level but the smallest, task but the one that levels cut, and metric.
+
+    Args:
+        spec: ``experiments``, ``tasks``, ``evaluation``.
+        inputs: ``metrics``, and where an experiment has several levels ``split``, which tells the largest task.
+        outputs: ``comparisons``, ``level_comparisons``.
 
     Raises:
         UserError: ``evaluation`` names an unknown metric, or ``metrics`` lacks a run that a pair needs.
@@ -96,10 +102,16 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
     tasks = {task["name"]: task["kind"] for task in spec["tasks"]}
     rows: list[dict[str, Any]] = []
     level_rows: list[dict[str, Any]] = []
-    for experiment in (Experiment.from_dict(e) for e in spec["experiments"]):
+    experiments = [Experiment.from_dict(e) for e in spec["experiments"]]
+    kept = tasks
+    if any(len(e.levels) > 1 for e in experiments):
+        split = read_parquet(inputs["split"])
+        cut = majority(split[split["split_seed"] == split["split_seed"].min()])
+        kept = {task: kind for task, kind in tasks.items() if task != cut}
+    for experiment in experiments:
         for level in experiment.levels:
             rows += family(experiment, level, tasks, spec["evaluation"], values)
-        level_rows += level_family(experiment, tasks, spec["evaluation"], values)
+        level_rows += level_family(experiment, kept, spec["evaluation"], values)
     write_parquet(outputs["comparisons"], _table(rows, COLUMNS))
     write_parquet(outputs["level_comparisons"], _table(level_rows, LEVEL_COLUMNS))
 
@@ -142,8 +154,9 @@ def family(
     the primary family, tests of all other metrics, which say much the same again, the secondary one. ``p_holm`` is
     corrected by Holm's method within the family, over every pair of methods, task and metric in it; column ``family``
     is the number of its tests, ``primary`` says which it is.
-    ``verdict``: "better" or "worse" for the method where p_holm < alpha, "identical" where no run differs at all, else
-    "not shown".
+    ``verdict``: "better" or "worse" for the method where p_holm < alpha, "identical" where no run differs in any metric
+    of the task, else "not shown". What is identical is one network under two names and no question: it counts in no
+    family.
 
     Args:
         experiment: its pairs of methods, baseline first, and its seeds.
@@ -190,8 +203,8 @@ def level_family(
     """Each level of an experiment against its smallest, method by method; none where there is a single level.
 
     Pairs, families and verdicts are those of ``family``, with all methods and levels of the experiment in one family.
-    The tasks that every level keeps whole are scored on the same test alloys at each; the task that levels cut has more
-    of them at a larger level.
+    The task that levels cut is not among ``tasks``: it has other test alloys at each level, so that its scores do not
+    compare.
 
     Returns:
         Rows of the table ``level_comparisons``, in the order of methods, levels by size, tasks and metrics.
@@ -238,8 +251,10 @@ def _tested(
     ]
     results = [paired_t(x, y, 1 - evaluation["alpha"]) for x, y in samples]
     primary = np.array([metric == evaluation[tasks[task]][0] for *_, task, metric in tests], dtype=bool)
-    corrected = np.empty(len(tests))
-    for members in (primary, ~primary):
+    differs = {test[:3] for test, result in zip(tests, results, strict=True) if not result.identical}
+    real = np.array([test[:3] in differs for test in tests], dtype=bool)
+    corrected = np.ones(len(tests))
+    for members in (primary & real, ~primary & real):
         corrected[members] = holm([result.p_value for result, one in zip(results, members, strict=True) if one])
     return [
         Tested(
@@ -247,18 +262,20 @@ def _tested(
             *sample,
             result=result,
             primary=bool(is_primary),
-            family=int((primary == is_primary).sum()),
+            family=int((real & (primary == is_primary)).sum()),
             p_holm=float(p_holm),
-            verdict=verdict(result, float(p_holm), evaluation["alpha"], HIGHER_IS_BETTER[test[-1]]),
+            verdict=verdict(result, float(p_holm), evaluation["alpha"], HIGHER_IS_BETTER[test[-1]])
+            if is_real
+            else "identical",
         )
-        for test, sample, result, p_holm, is_primary in zip(tests, samples, results, corrected, primary, strict=True)
+        for test, sample, result, p_holm, is_primary, is_real in zip(
+            tests, samples, results, corrected, primary, real, strict=True
+        )
     ]
 
 
 def verdict(result: PairedT, p_holm: float, alpha: float, higher_is_better: bool) -> str:
-    """What a test says of the method against its baseline: better, worse, not shown or identical."""
-    if result.identical:
-        return "identical"
+    """What a test says of the method against its baseline: better, worse or not shown."""
     if not p_holm < alpha:
         return "not shown"
     return "better" if (result.mean_difference > 0) == higher_is_better else "worse"

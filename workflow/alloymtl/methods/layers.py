@@ -38,8 +38,26 @@ class Backbone(nn.Module):
         self.frozen = False
         self.drops_last = True
 
+    @torch.no_grad()
+    def calibrate(self, x: Tensor) -> None:
+        """Take the running statistics of batch normalisation from some rows, as if they were one batch.
+
+        A backbone of random weights needs this before it is frozen: its untouched statistics (mean 0, variance 1) leave
+        its layers many times smaller than those of a trained one, and no head would get a fair chance.
+        """
+        momenta = [norm.momentum for norm in self.norm]
+        for norm in self.norm:
+            norm.momentum = 1.0
+        self.train()
+        self(x, None)
+        for norm, momentum in zip(self.norm, momenta, strict=True):
+            norm.momentum = momentum
+
     def freeze(self) -> None:
-        """From here on a fixed map: parameters and running statistics stay as they are, and no unit is dropped."""
+        """From here on a fixed map: parameters and running statistics stay as they are.
+
+        No unit inside is dropped. Those of the last layer are, in training, since the head is trained as ever.
+        """
         self.frozen = True
         self.requires_grad_(False)
         self.eval()
@@ -59,7 +77,7 @@ class Backbone(nn.Module):
         for linear, norm, width in zip(self.linear, self.norm, self.widths, strict=True):
             x = functional.relu(norm(linear(x)))
             last = linear is self.linear[-1]
-            if keep is not None and not self.frozen and (self.drops_last or not last):
+            if keep is not None and (self.drops_last if last else not self.frozen):
                 x = x * keep[:, start : start + width] * self.scale
             start += width
         return x

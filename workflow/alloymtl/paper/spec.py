@@ -11,6 +11,9 @@ from alloymtl.experiment import MAIN, Experiment
 from alloymtl.run import FOLDERS, Level, Part
 from alloymtl.task import Task
 
+LEVELS = ("imbalance", "imbalance_equal", "imbalance_steps")
+"""Experiments on the size of the largest task: as trained, with weights that no level changes, and with equal steps."""
+
 
 @dataclass(frozen=True)
 class MethodView:

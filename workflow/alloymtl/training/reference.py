@@ -100,6 +100,8 @@ class Engine:
         if start is not None:
             self.network.backbone.load_state_dict({k: torch.from_numpy(v) for k, v in start.items()})
         if frozen:
+            if start is None:
+                self.network.backbone.calibrate(self.x)
             self.network.backbone.freeze()
         self.measure_every, self.grams = measure_every, []
         self._set_loss(rows, modules["loss"], parts["loss"].options)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from alloymtl.errors import UserError
@@ -43,7 +45,10 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
     """
     experiments = tuple(Experiment.from_dict(e) for e in spec["experiments"])
     twins = [set(pair) for pair in spec.get("twins", ())]
-    rows = identical_predictions(read_parquet(inputs["runs"]), spec["methods"], twins, spec["study"])
+    split = sizes_of_split(read_parquet(inputs["split"]))
+    kinds = {task["name"]: task["kind"] for task in spec["tasks"]}
+    sizes = {task: sum(split[task].values()) for task in kinds}
+    rows = identical_predictions(read_parquet(inputs["runs"]), spec["methods"], twins, spec["study"], sizes, kinds)
     if "reported" in inputs:
         paper = reported(inputs["reported"], read_claims(inputs["claims"]), spec, experiments)
         rows = [*run_all(paper), *rows]
@@ -83,19 +88,57 @@ def own(spec: Mapping[str, Any], inputs: Mapping[str, Path], experiments: tuple[
     )
 
 
+def without_effect(
+    one: Mapping[str, Any], other: Mapping[str, Any], sizes: Mapping[str, int], kinds: Mapping[str, str], level: str
+) -> set[str]:
+    """Parts in which two methods differ by name or option, though on these data the difference changes no step.
+
+    Static weights of equally large tasks are all 1 whatever their power, and the loss of a regression and the smoothing
+    by its label have nothing to do where every task is a class.
+
+    Args:
+        one: parts of a method by kind.
+        other: those of another.
+        sizes: labels of each task.
+        kinds: kind of each task.
+        level: how many labels of the largest task are kept.
+    """
+    found = set() if "regression" in kinds.values() else {"loss", "smoothing"}
+    counts = np.array(list(sizes.values()))
+    if level != "all":
+        counts[counts.argmax()] = int(level)
+    modules = [importlib.import_module(f"alloymtl.methods.balancers.{m['balancer']['name']}") for m in (one, other)]
+    if not any(hasattr(module, "GRADIENTS") for module in modules):
+        first, second = (
+            module.coefficients(counts, m["balancer"]["options"])
+            for module, m in zip(modules, (one, other), strict=True)
+        )
+        if np.array_equal(first, second):
+            found.add("balancer")
+    return found
+
+
 def identical_predictions(
-    runs: pd.DataFrame, methods: Mapping[str, Any], twins: Iterable[set[str]], study: str
+    runs: pd.DataFrame,
+    methods: Mapping[str, Any],
+    twins: Iterable[set[str]],
+    study: str,
+    sizes: Mapping[str, int],
+    kinds: Mapping[str, str],
 ) -> list[Row]:
     """Whether two methods predict exactly the same in a run of the same level, split and seed.
 
     Methods that differ in their parts must differ in their predictions. Those that differ in training settings alone
-    (another rule of stopping, say) may by chance agree in a run, which is noted.
+    (another rule of stopping, say) may by chance agree in a run, and those whose difference means nothing on these data
+    (see ``without_effect``) must; both are noted.
 
     Args:
         runs: ``method``, ``level``, ``split_seed``, ``seed`` and ``predictions_sha256``.
         methods: parts and training settings of each method.
         twins: pairs that are meant to be the same.
         study: its name.
+        sizes: labels of each task.
+        kinds: kind of each task.
 
     Raises:
         UserError: two methods that differ in their parts, or in nothing at all, predict the same.
@@ -112,12 +155,12 @@ def identical_predictions(
                 if not differs:
                     what = f"methods {one!r} and {other!r} are the same method under two names."
                     raise UserError("config: methods", what, "remove one of them.")
-                if set(differs) & set(FOLDERS):
+                if set(differs) & set(FOLDERS) - without_effect(methods[one], methods[other], sizes, kinds, str(level)):
                     what = f"predicts exactly what {one!r} predicts, though its {', '.join(sorted(differs))} differs."
                     mend = "one of them has no effect: correct it, or leave one method out."
                     raise UserError(where, what, mend)
                 found = f"{other} predicts exactly what {one} predicts; they differ in {', '.join(sorted(differs))}."
-                mend = "both stopped at the same weights; count them as one run."
+                mend = "count them as one run."
                 rows.append(Row(IDENTICAL, where, "low", found, NOTE, mend))
     if not rows:
         found = f"no two methods predict the same in any of {len(runs):,} runs."

@@ -3,8 +3,9 @@
 The task with the most labels is the source and is trained first, on its own. Each other task is then trained on its
 own rows with a new head. ``pretrained`` and ``frozen`` give the four arms: the source's backbone frozen (the paper's
 arm), the same backbone trained on, a frozen backbone of random weights, which tells what any fixed map of the features
-would do, and training from scratch (the paper's baseline). A frozen backbone keeps its running statistics and drops no
-unit. For one seed all arms draw the same initial heads.
+would do, and training from scratch (the paper's baseline). A frozen backbone keeps its running statistics, which for
+random weights are first taken from the task's training rows, and drops units in front of the head only. For one seed
+all arms draw the same initial heads.
 """
 
 from __future__ import annotations

@@ -24,9 +24,9 @@ from alloymtl.paper.figures.style import (
 )
 from alloymtl.paper.material import Material
 from alloymtl.paper.samples import COLUMNS, majority, scores, with_reported
+from alloymtl.paper.spec import LEVELS
 from alloymtl.task import Task
 
-EXPERIMENTS = ("imbalance", "imbalance_steps")
 TABLE = 5
 MARKS = "osD^v<>p"
 LABEL = 84  # characters of an axis as wide as the text
@@ -42,7 +42,7 @@ def draw(material: Material) -> tuple[Figure, pd.DataFrame]:
     ``series`` is ``run``, ``mean`` or ``reported``, and ``rows`` the labels of the largest task at that level.
     """
     study = material.study
-    experiments = [study.experiments[name] for name in EXPERIMENTS if name in study.experiments]
+    experiments = [study.experiments[name] for name in LEVELS if name in study.experiments]
     columns = [*COLUMNS, "rows"]
     if not experiments:
         return notice("This study has no experiment on imbalance."), pd.DataFrame(columns=columns)

@@ -10,11 +10,10 @@ from alloymtl.paper.display import higher_is_better, metric_decimals
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import key_of
+from alloymtl.paper.spec import LEVELS
 from alloymtl.run import Level
 from alloymtl.task import Task
 from alloymtl.training.dataset import majority
-
-EXPERIMENTS = ("imbalance", "imbalance_steps")
 
 
 def levels(material: Material, store: Store) -> None:
@@ -25,7 +24,7 @@ def levels(material: Material, store: Store) -> None:
     """
     study = material.study
     store.facts["levels"], store.facts["reduced"] = {}, ""
-    experiments = [study.experiments[name] for name in EXPERIMENTS if name in study.experiments]
+    experiments = [study.experiments[name] for name in LEVELS if name in study.experiments]
     if not experiments:
         return
     largest = majority(material.split[material.split["split_seed"] == study.main.split_seeds[0]])

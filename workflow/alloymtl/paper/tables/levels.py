@@ -13,6 +13,7 @@ from alloymtl.paper.display import metric_decimals, metric_heading
 from alloymtl.paper.latex import Tex, count, escape, p_value
 from alloymtl.paper.material import Material
 from alloymtl.paper.reported import Printed, printed
+from alloymtl.paper.spec import LEVELS
 from alloymtl.paper.tables.parts import (
     DASH,
     best_of,
@@ -31,7 +32,6 @@ from alloymtl.run import Level
 from alloymtl.task import Task
 from alloymtl.training.dataset import at_level, majority
 
-EXPERIMENTS = ("imbalance", "imbalance_steps")
 COLUMNS = ["experiment", "method", "level", "labels", "task", "metric", "imbalance_ratio", "mean", "sd", "n"]
 TEST = ["baseline_level", "mean_difference", "ci_low", "ci_high", "p_value", "p_holm", "verdict"]
 REPORTED_COLUMNS = ["reported", "reported_sd", "difference", "reported_ratio"]
@@ -44,7 +44,7 @@ def make(material: Material) -> Table:
     task, both averaged over split seeds.
     """
     study = material.study
-    found = [study.experiments[name] for name in EXPERIMENTS if name in study.experiments]
+    found = [study.experiments[name] for name in LEVELS if name in study.experiments]
     beside = material.reported is not None
     columns = COLUMNS + TEST + (REPORTED_COLUMNS if beside else [])
     if not found:

@@ -43,25 +43,29 @@ class OnLevels(Findings):
         levels = self.prose.study.experiments[experiment].levels
         return listing((Tex("all of them") if level == "all" else self.prose.level(level) for level in levels), "or")
 
-    def levels_together(self, size: list[Fact], steps: list[Fact]) -> Tex:
-        """What equal numbers of steps say about a fall from the smallest level to the largest."""
+    def levels_together(self, size: list[Fact], control: list[Fact], held: str) -> Tex:
+        """What a control says about a fall from the smallest level to the largest.
+
+        Args:
+            size: the levels as trained.
+            control: the levels with something held equal.
+            held: what is held equal: ``steps`` or ``weights``.
+        """
         fell = [
-            list(dict.fromkeys(f["task"] for f in s if f["verdicts"][f["largest"]] == "worse")) for s in (size, steps)
+            list(dict.fromkeys(f["task"] for f in s if f["verdicts"][f["largest"]] == "worse")) for s in (size, control)
         ]
         both = [task for task in fell[0] if task in fell[1]]
-        only_size, only_steps = ([t for t in a if t not in b] for a, b in (fell, fell[::-1]))
+        only_size, only_control = ([t for t in a if t not in b] for a, b in (fell, fell[::-1]))
+        cause = {"steps": "their number", "weights": "their change with the level"}[held]
         said = []
         if both:
-            said.append(
-                f"The fall on {self.prose.tasks(both)} stays when steps are equal: their number does not explain it."
-            )
+            where = self.prose.tasks(both)
+            said.append(f"The fall on {where} stays when {held} are equal: {cause} alone does not explain it.")
         if only_size:
             where = self.prose.tasks(only_size)
-            said.append(
-                f"The fall on {where} is not shown when steps are equal, so that their number may be behind it."
-            )
-        if only_steps:
-            said.append(f"On {self.prose.tasks(only_steps)} a fall is shown with equal steps alone.")
+            said.append(f"The fall on {where} is not shown when {held} are equal, so that {cause} may be behind it.")
+        if only_control:
+            said.append(f"On {self.prose.tasks(only_control)} a fall is shown with equal {held} alone.")
         if not any(fell):
             said.append("Neither way is a fall from the smallest level to the largest shown.")
         return Tex(" ".join(said))

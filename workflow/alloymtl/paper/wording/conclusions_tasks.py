@@ -55,9 +55,12 @@ class OnTasks(Findings):
             for m in self.prose.users("architecture", "transfer")
             if {"pretrained", "frozen"} <= set(o := m.parts["architecture"].options)
         }
-        frozen, random, scratch = (arms.get(key) for key in ((True, True), (False, True), (False, False)))
+        frozen, random = (arms.get(key) for key in ((True, True), (False, True)))
         if frozen is None or random is None:
             return Tex("")
+        # Whatever else the frozen backbone is tested against is trained from scratch.
+        tested = self.prose.study.experiments["transfer"].comparisons
+        scratch = next((base for base, arm in tested if arm == frozen and base != random), None)
         source = self.prose.task(self.facts["largest"])
         of = {t["task"]: t for t in self.tests("transfer", baseline=random, method=frozen)}
         better = [task for task, t in of.items() if t["verdict"] == "better"]

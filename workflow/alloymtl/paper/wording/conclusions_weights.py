@@ -12,13 +12,15 @@ from alloymtl.paper.wording.outcomes import OPEN, REDUCED, REMAINS, REMOVED
 # difference between equal and the joint network's own weights.
 EQUAL = {
     REMOVED: (
-        "With equal weights and nothing else changed the interval on {task} no longer lies on the side of a loss "
-        "({here}), and that of the difference between the two weightings{between} lies on the side of a gain. On "
+        "With equal weights, also in the validation loss that chooses the epoch, the interval on {task} no longer lies "
+        "on the side of a loss ({here}), and that of the difference between the two weightings{between} lies "
+        "on the side of a gain. On "
         "{task} the loss is an effect of the loss weights."
     ),
     REDUCED: (
-        "With equal weights and nothing else changed the interval on {task} still lies on the side of a loss ({here}), "
-        "but that of the difference between the two weightings{between} lies on the side of a gain. The loss weights "
+        "With equal weights, also in the validation loss that chooses the epoch, the interval on {task} still lies on "
+        "the side of a loss ({here}), but that of the difference between the two weightings{between} lies on "
+        "the side of a gain. The loss weights "
         "are a part of it."
     ),
     REMAINS: (
