@@ -55,7 +55,7 @@ def shrunk(*experiments, seeds=5):
 
     def change(content):
         named = config.read(REPOSITORY / "config/paper.yaml")["experiments"]
-        for name in [*named, "imbalance", "imbalance_steps"]:
+        for name in [*named, "imbalance_steps"]:
             if name not in ("main", *experiments):
                 content["experiments"][name] = None
         content["controls"] = {"grouped": None, "planted": None}

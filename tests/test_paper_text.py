@@ -84,7 +84,7 @@ def one(tmp_path_factory):
         config["tasks"] = {"hardness": config["tasks"]["hardness"]}
         config["simulation"]["rows"] = {"hardness": 400}
         config["controls"]["planted"] = None
-        for name in ("imbalance", "imbalance_steps"):
+        for name in ("imbalance", "imbalance_equal", "imbalance_steps"):
             config["experiments"][name] = None
 
     root = tmp_path_factory.mktemp("one")
@@ -295,7 +295,8 @@ def test_a_study_without_an_experiment_has_no_section_on_it(whole, tmp_path, gon
     less = without(study, tmp_path, "metrics", lambda table: table)
     less.spec = json.loads(json.dumps(study.spec))
     less.spec["controls"].pop(gone, None)
-    left = [e for e in less.spec["experiments"] if e["name"] not in (gone, "imbalance_steps" * (gone == "imbalance"))]
+    beside = ("imbalance_equal", "imbalance_steps") if gone == "imbalance" else ()
+    left = [e for e in less.spec["experiments"] if e["name"] not in (gone, *beside)]
     less.spec["experiments"] = left
     used = {method for e in left for method in e["methods"]}
     less.spec["methods"] = {name: m for name, m in study.spec["methods"].items() if name in used}
@@ -351,7 +352,7 @@ def test_the_text_claims_what_the_verdicts_say(whole, tmp_path, verdicts):
 @pytest.mark.parametrize(
     ("size", "steps", "sentence"),
     [
-        ("worse", "worse", "their number does not explain it"),
+        ("worse", "worse", "their number alone does not explain it"),
         ("worse", "not shown", "their number may be behind it"),
         ("not shown", "worse", "a fall is shown with equal steps alone"),
         ("better", "not shown", "Neither way is a fall"),
@@ -364,6 +365,8 @@ def test_equal_steps_are_read_together_with_levels(whole, tmp_path, size, steps,
     study = without(whole[0], tmp_path, "level_comparisons", overrule)
     text = words(study, run_numbers(study, tmp_path))
     assert sentence in text
+    weights = sentence.replace("their number", "their change with the level").replace("equal steps", "equal weights")
+    assert weights in text  # equal weights fare as equal steps here
     assert ("fares worse" in text or "fare worse" in text) == (size == "worse")
 
 

@@ -162,6 +162,10 @@ MISTAKES = {
         put, ("experiments", "soft", "keep"), ["predictons"],
         r"experiments.soft.keep\[0\]: 'predictons' is not one of",
     ),
+    "level above the simulated rows": (
+        put, ("experiments", "main", "levels"), ["all", 10**6],
+        r"cfg: experiments.main.levels: the largest simulated task has \d+ rows, of which 1000000 cannot be kept",
+    ),
     "unknown twin": (
         put, ("evaluation",), {"twins": [["hard", "pcgrad_of"]]},
         r"cfg: evaluation.twins\[0\]: no method 'pcgrad_of'.* did you mean 'pcgrad_off'",
@@ -328,7 +332,7 @@ SPELLINGS = [{}, {"hardness_unit": "HV", "resistivity_unit": "ohm_m", "boolean":
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_task_without_sources_reads_what_the_simulator_writes_for_it(spelling):
     config = config_module.read(REPOSITORY / "config" / "quick.yaml")
-    config["simulation"] = {"rows": {"resistivity": 40, "hardness": 40, "amorphous": 40}, **spelling}
+    config["simulation"] = {"rows": {"resistivity": 2000, "hardness": 40, "amorphous": 40}, **spelling}
     study = Study.from_config(config, "cfg")
     settings = Settings.from_spec(study.simulation)
     samples = compositions(settings)

@@ -178,6 +178,7 @@ def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root:
     check_distinct(methods.values(), source)
     for experiment in experiments.values():
         _check_experiment(experiment, methods, source)
+        _check_levels(experiment, simulation, source)
     for number, pair in enumerate(full["evaluation"]["twins"]):
         for method in pair:
             _check_method(method, methods, f"{source}: evaluation.twins[{number}]")
@@ -257,6 +258,18 @@ def _task(name: str, values: Mapping[str, Any], simulation: Mapping[str, Any] | 
 def _check_method(name: str, methods: Mapping[str, Method], key: str) -> None:
     if name not in methods:
         raise UserError(key, f"no method {name!r}.", suggestion(name, list(methods)))
+
+
+def _check_levels(experiment: Experiment, simulation: Mapping[str, Any] | None, source: str) -> None:
+    """No level keeps more rows than are simulated; how many a measured table has, only the training jobs know."""
+    if simulation is None:
+        return
+    most = max(simulation["rows"].values())
+    for level in experiment.levels:
+        if level != "all" and int(level) > most:
+            key = f"{source}: experiments.{experiment.name}.levels"
+            what = f"the largest simulated task has {most} rows, of which {level} cannot be kept."
+            raise UserError(key, what, "lower the level, or raise simulation.rows.")
 
 
 def _check_experiment(experiment: Experiment, methods: Mapping[str, Method], source: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from alloymtl.errors import UserError
 from alloymtl.evaluation.metrics import HIGHER_IS_BETTER, check_metrics
+from alloymtl.evaluation.samples import Values, of_runs, units, values_on_test
 from alloymtl.evaluation.statistics import PairedT, hedges_g, holm, paired_t
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet, write_parquet
-from alloymtl.run import Level, run_folder
+from alloymtl.run import Level
 from alloymtl.training.dataset import majority
 
-PARTITION = "test"
 COLUMNS = {
     "experiment": "str",
     "baseline": "str",
@@ -57,8 +57,6 @@ LEVEL_COLUMNS = {
     "verdict": "str",
 }
 
-Values = Mapping[tuple[str, str, int, int, str, str], float]
-"""Value on the test rows by (method, level, split seed, seed, task, metric)."""
 Arm = tuple[str, Level]
 """A method at a level."""
 
@@ -118,26 +116,6 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
 
 def _table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame({name: [row[name] for row in rows] for name in columns}).astype(dict(columns))
-
-
-def values_on_test(metrics: pd.DataFrame, source: Path) -> Values:
-    """Values of the test partition by run, task and metric.
-
-    Args:
-        metrics: the tidy table that step ``collect`` writes.
-        source: its file, for messages.
-
-    Raises:
-        UserError: a value stands there twice or is not finite.
-    """
-    table = metrics[metrics["partition"] == PARTITION]
-    key = ["method", "level", "split_seed", "seed", "task", "metric"]
-    mend = "build the metrics table again; it comes from the run records."
-    wrong = table[table.duplicated(key) | ~np.isfinite(table["value"])]
-    if len(wrong):
-        row = "/".join(str(wrong.iloc[0][name]) for name in key)
-        raise UserError(str(source), f"{row} stands there twice or is not finite.", mend)
-    return dict(zip(table[key].itertuples(index=False, name=None), table["value"], strict=True))
 
 
 def family(
@@ -243,10 +221,11 @@ def _tested(
 ) -> list[Tested]:
     """The tests of each arm against its baseline on every task and metric, corrected as ``family`` says."""
     tests = [(*pair, task, metric) for pair in pairs for task, kind in tasks.items() for metric in evaluation[kind]]
-    if tests and len(experiment.replicates()) < 2:
+    replicates = experiment.replicates()
+    if tests and len(replicates) < 2:
         raise UserError(f"experiments.{experiment.name}.seeds", "one run has no spread.", "name two seeds or more.")
     samples = [
-        [_sample(values, one, experiment, task, metric) for one in (arm, baseline)]
+        [units(of_runs(values, *one, task, metric, replicates), replicates) for one in (arm, baseline)]
         for arm, baseline, task, metric in tests
     ]
     results = [paired_t(x, y, 1 - evaluation["alpha"]) for x, y in samples]
@@ -279,24 +258,3 @@ def verdict(result: PairedT, p_holm: float, alpha: float, higher_is_better: bool
     if not p_holm < alpha:
         return "not shown"
     return "better" if (result.mean_difference > 0) == higher_is_better else "worse"
-
-
-def _sample(values: Values, arm: Arm, experiment: Experiment, task: str, metric: str) -> NDArray[np.float64]:
-    """One arm's values as tests pair them: its seeds, or where there are several splits the mean of each."""
-    splits, seeds = experiment.split_seeds, experiment.seeds
-    found = np.array(list(_of_runs(values, arm, experiment.replicates(), task, metric))).reshape(
-        len(splits), len(seeds)
-    )
-    return found.mean(axis=1) if len(splits) > 1 else found[0]
-
-
-def _of_runs(values: Values, arm: Arm, replicates: list[tuple[int, int]], task: str, metric: str) -> Iterator[float]:
-    """One arm's values in the order of the replicates, so that those of two arms pair by position."""
-    method, level = arm
-    for split_seed, seed in replicates:
-        key = (method, str(level), split_seed, seed, task, metric)
-        if key not in values:
-            run = run_folder(method, level, split_seed, seed)
-            what = f"the metrics table lacks {metric} of {task}, so that the run has no partner."
-            raise UserError(run, what, "build the target `runs`, then the metrics table again.")
-        yield values[key]

@@ -17,7 +17,10 @@ from alloymtl.evaluation.manifest import JOB, Entry, Manifest, checksum, code_ch
 from alloymtl.run import Run
 from alloymtl.study import Study
 
-REBUILDING = frozenset({"data", "tables", "figures", "claims", "paper", "arxiv"})
+REBUILDING = frozenset(
+    {"data", "tables", "figures", "claims", "paper", "arxiv"}
+    | {"make_tables", "make_figures", "judge", "audit", "numbers", "render"}
+)
 """Targets that only need what the runs have told."""
 REBUILT_FOLDERS = ("tables", "figures", "paper")
 REBUILT_FILES = ("claims.csv", "audit.csv")

@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 
 from alloymtl.errors import UserError
-from alloymtl.evaluation.compare import Values, values_on_test
 from alloymtl.evaluation.metrics import check_metrics
-from alloymtl.evaluation.samples import of_runs, units
+from alloymtl.evaluation.samples import Values, of_runs, units, values_on_test
 from alloymtl.evaluation.statistics import paired_t
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet, write_parquet

@@ -12,8 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alloymtl.errors import UserError
-from alloymtl.evaluation.compare import values_on_test
-from alloymtl.evaluation.samples import of_runs
+from alloymtl.evaluation.samples import of_runs, values_on_test
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet, write_parquet
 from alloymtl.run import Level, run_folder

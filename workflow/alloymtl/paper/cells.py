@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alloymtl.errors import UserError
-from alloymtl.evaluation.compare import values_on_test
+from alloymtl.evaluation.samples import values_on_test
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet
 from alloymtl.paper.spec import PaperStudy

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from alloymtl.data.features import DESCRIPTORS
 from alloymtl.errors import UserError
-from alloymtl.evaluation.compare import Values, values_on_test
 from alloymtl.evaluation.metrics import NAMES
-from alloymtl.evaluation.samples import Replicates, of_runs, units
+from alloymtl.evaluation.samples import Replicates, Values, of_runs, units, values_on_test
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_json, read_parquet
 from alloymtl.run import PARTITIONS, Level
