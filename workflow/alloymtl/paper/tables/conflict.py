@@ -25,7 +25,8 @@ DECIMALS = 3
 def make(material: Material) -> Table:
     """Cosine between the gradients of two tasks in each way of measuring it, over runs, beside their common labels.
 
-    ``common_labels`` counts alloys with labels of both tasks, ``jaccard`` is their share of the alloys with either.
+    ``common_labels`` counts alloys with labels of both tasks, ``jaccard`` is their share of the alloys with either. Where
+    other experiments train the same methods at further levels, these are in the CSV alone.
     """
     study, table = material.study, material.conflict
     if table.empty:
@@ -35,15 +36,19 @@ def make(material: Material) -> Table:
     tabular = Tabular("lrr" + "rc" * len(COSINES), grouped_heading(groups, head))
     rows: list[dict[str, Any]] = []
     places = list(table[["method", "level"]].drop_duplicates().itertuples(index=False, name=None))
-    several = len({level for _, level in places}) > 1
+    own = study.experiments.get("conflict")
+    shown = [p for p in places if own is None or (p[0] in own.methods and p[1] in map(str, own.levels))] or places
+    several = len({level for _, level in shown}) > 1
     for method, level in places:
-        at = f" ({lower_first(level_title(level))})" if several else ""
-        tabular.panel(f"{escape(study.methods[method].title)}{at}")
+        if (method, level) in shown:
+            at = f" ({lower_first(level_title(level))})" if several else ""
+            tabular.panel(f"{escape(study.methods[method].title)}{at}")
         for first, second in combinations(study.tasks, 2):
             found = [_row(material, method, level, first, second, measure) for measure in COSINES]
             rows += found
-            title = Tex(f"{escape(first.title)} and {lower_first(escape(second.title))}")
-            tabular.row(title, count(found[0]["common_labels"]), count(found[0]["n_runs"]), *_cells(found))
+            if (method, level) in shown:
+                title = Tex(f"{escape(first.title)} and {lower_first(escape(second.title))}")
+                tabular.row(title, count(found[0]["common_labels"]), count(found[0]["n_runs"]), *_cells(found))
     return Table(pd.DataFrame(rows, columns=COLUMNS + OVERLAP), tabular.render())
 
 
