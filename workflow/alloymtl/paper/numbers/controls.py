@@ -7,7 +7,7 @@ from typing import Any
 
 from alloymtl.evaluation.samples import units
 from alloymtl.evaluation.statistics import paired_t
-from alloymtl.experiment import Experiment
+from alloymtl.experiment import MAIN, Experiment
 from alloymtl.paper.display import metric_decimals
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
@@ -26,8 +26,10 @@ MIN_PAIRS = 2
 def weights(material: Material, store: Store) -> None:
     """Is the loss of the joint network one of its loss weights? What other weights leave of it, task by task.
 
-    The joint network is the first method of the experiment that the main comparison sets against its baseline; a loss
-    is a task on which it is worse. For each loss and each variant of the joint network (``weights.cases``):
+    The joint network is the first method of the experiment that the main comparison sets against its baseline. A loss
+    is a task on which it is worse there, in the family of tests that the study is judged by; where the main comparison
+    does not test the pair, on which it is worse in this experiment (``judged`` names the one that decides). For each
+    loss and each variant of the joint network (``weights.cases``):
 
     - ``removed``: its interval against the baseline does not lie on the side of a loss, and that against the joint
       network lies on the side of a gain;
@@ -47,7 +49,10 @@ def weights(material: Material, store: Store) -> None:
     tested = [method for first, method in experiment.comparisons if first == baseline]
     joint = next((m for m in study.main.methods if m in tested), tested[0])
     variants = [study.methods[m] for m in tested if m != joint]
-    lost = [task for task in study.tasks if found[baseline, joint, task.name]["verdict"] == "worse"]
+    of_main = {(t["baseline"], t["method"], t["task"]): t for t in store.facts["tests"].get(MAIN, [])}
+    judged = MAIN if all((baseline, joint, task.name) in of_main for task in study.tasks) else WEIGHTING
+    tests = of_main if judged == MAIN else found
+    lost = [task for task in study.tasks if tests[baseline, joint, task.name]["verdict"] == "worse"]
     cases = [
         _case(material, experiment, joint, variant, task, found[baseline, variant.name, task.name], store)
         for variant in variants
@@ -57,6 +62,7 @@ def weights(material: Material, store: Store) -> None:
     store.facts["weights"] = {
         "baseline": baseline,
         "joint": joint,
+        "judged": judged,
         "equal": equal,
         "lost": [task.name for task in lost],
         "cases": cases,

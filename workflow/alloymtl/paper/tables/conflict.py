@@ -25,8 +25,8 @@ DECIMALS = 3
 def make(material: Material) -> Table:
     """Cosine between the gradients of two tasks in each way of measuring it, over runs, beside their common labels.
 
-    ``common_labels`` counts alloys with labels of both tasks, ``jaccard`` is their share of the alloys with either. Where
-    other experiments train the same methods at further levels, these are in the CSV alone.
+    ``common_labels`` counts alloys with labels of both tasks, ``jaccard`` is their share of the alloys with either.
+    Where other experiments train the same methods at further levels, these are in the CSV alone.
     """
     study, table = material.study, material.conflict
     if table.empty:

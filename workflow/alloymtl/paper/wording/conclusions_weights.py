@@ -58,7 +58,7 @@ class OnWeights(Findings):
         if not w["lost"]:
             none = f"{joint} is not shown to be worse than {baseline} on any task, so that there is no loss to explain."
             return Tex(f"{none} {self.outcome('weighting', w['baseline'])}")
-        lost = [t for t in self.tests("weighting", baseline=w["baseline"], method=w["joint"]) if t["task"] in w["lost"]]
+        lost = [t for t in self.tests(w["judged"], baseline=w["baseline"], method=w["joint"]) if t["task"] in w["lost"]]
         said = [f"{joint} is worse than {baseline} on {self.evidence(lost)}. Is that an effect of its weights?"]
         said += [self._equal(case) for case in w["cases"] if case["method"] == w["equal"]]
         said += self._others(w)
