@@ -17,6 +17,7 @@ from alloymtl.experiment import Experiment
 from alloymtl.files import read_parquet
 from alloymtl.paper.cells import MEND
 from alloymtl.paper.material import Material
+from alloymtl.paper.spec import shown_level
 from alloymtl.run import Level, run_folder
 from alloymtl.task import Task
 
@@ -35,11 +36,6 @@ COLUMNS = [
     "ci_high",
     "n",
 ]
-
-
-def shown_level(experiment: Experiment) -> Level:
-    """The level that a figure of an experiment shows: every alloy where that was run, else the largest."""
-    return "all" if "all" in experiment.levels else max(experiment.levels)
 
 
 def majority(material: Material) -> Task:

@@ -15,6 +15,16 @@ LEVELS = ("imbalance", "imbalance_equal", "imbalance_steps")
 """Experiments on the size of the largest task: as trained, with weights that no level changes, and with equal steps."""
 
 
+def shown_level(experiment: Experiment) -> Level:
+    """The level that a figure of an experiment shows: every alloy where that was run, else the largest."""
+    return ordered(experiment)[-1]
+
+
+def ordered(experiment: Experiment) -> list[Level]:
+    """Levels of an experiment from the smallest to the largest."""
+    return sorted(experiment.levels, key=lambda level: float("inf") if level == "all" else int(level))
+
+
 @dataclass(frozen=True)
 class MethodView:
     """A method's title, its parts by kind, and its training settings."""
@@ -84,8 +94,7 @@ class PaperStudy:
     @property
     def level(self) -> Level:
         """The level that figures and text speak of: every alloy where that was run, else the largest."""
-        levels = self.main.levels
-        return "all" if "all" in levels else max(levels)
+        return shown_level(self.main)
 
     @property
     def main_methods(self) -> tuple[MethodView, ...]:

@@ -18,7 +18,8 @@ from alloymtl.paper.cells import MEND
 from alloymtl.paper.display import figure_text
 from alloymtl.paper.figures.style import Colour, broken, colours, legend, notice, panels
 from alloymtl.paper.material import Material
-from alloymtl.paper.samples import interval, runs_of, shown_level, tidy
+from alloymtl.paper.samples import interval, runs_of, tidy
+from alloymtl.paper.spec import shown_level
 from alloymtl.task import Task
 
 EXPERIMENT = "conflict"

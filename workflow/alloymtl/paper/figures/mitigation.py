@@ -14,7 +14,7 @@ from alloymtl.paper.display import figure_text
 from alloymtl.paper.figures.dots import rows_of_dots
 from alloymtl.paper.figures.style import REPORTED, legend, notice
 from alloymtl.paper.material import Material
-from alloymtl.paper.samples import shown_level
+from alloymtl.paper.spec import shown_level
 from alloymtl.task import Task
 
 EXPERIMENT = "mitigation"

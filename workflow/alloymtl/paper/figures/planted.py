@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alloymtl.data.simulate.settings import PROPERTIES
 from alloymtl.paper.display import figure_text
 from alloymtl.paper.figures.style import PANELS_PER_ROW, Colour, colours, notice, panels
 from alloymtl.paper.material import Material
 from alloymtl.paper.samples import interval, tidy
-from alloymtl.paper.spec import MethodView, PaperStudy
+from alloymtl.paper.spec import MethodView
 
 CONTROL = "planted"
 GROUPS = ("within", "between")
@@ -32,7 +32,7 @@ def draw(material: Material) -> tuple[Figure, pd.DataFrame]:
     control = material.controls.get(CONTROL)
     if control is None:
         return notice("This study has no control with planted relations."), pd.DataFrame(columns=COLUMNS)
-    clusters = clusters_of(control.study)
+    clusters = control.study.clusters
     sizes = [list(clusters.values()).count(cluster) for cluster in set(clusters.values())]
     if len(sizes) < 2 or max(sizes) < 2 or not control.related:
         return notice("The control with planted relations has no pairs to compare."), pd.DataFrame(columns=COLUMNS)
@@ -47,16 +47,7 @@ def draw(material: Material) -> tuple[Figure, pd.DataFrame]:
     return figure, data
 
 
-def clusters_of(study: PaperStudy) -> dict[str, str]:
-    """Which tasks of a simulated study share a function, as its setting ``latent_per`` says."""
-    per = (study.simulation or {}).get("latent_per", "task")
-    names = [task.name for task in study.tasks]
-    if per == "cluster":
-        return {name: PROPERTIES[name].cluster for name in names}
-    return {name: per if per == "all" else name for name in names}
-
-
-def _rows(control: Material, method: MethodView, clusters: dict[str, str]) -> list[dict[str, Any]]:
+def _rows(control: Material, method: MethodView, clusters: Mapping[str, str]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     tasks, experiment = control.study.tasks, control.study.main
     for group in GROUPS:

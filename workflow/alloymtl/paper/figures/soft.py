@@ -21,7 +21,8 @@ from alloymtl.paper.display import figure_text
 from alloymtl.paper.figures.dots import draw_band
 from alloymtl.paper.figures.style import REPORTED, Colour, colours, legend, metric_in_figure, notice, panels
 from alloymtl.paper.material import Material
-from alloymtl.paper.samples import COLUMNS, runs_and_mean, runs_of, scores, shown_level, tidy, with_reported
+from alloymtl.paper.samples import COLUMNS, runs_and_mean, runs_of, scores, tidy, with_reported
+from alloymtl.paper.spec import shown_level
 
 EXPERIMENT = "soft"
 ARCHITECTURE, OPTION = "soft", "coupling"

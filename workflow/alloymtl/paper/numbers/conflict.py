@@ -9,7 +9,7 @@ import numpy as np
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import count_signs, key_of, sign
-from alloymtl.paper.samples import shown_level
+from alloymtl.paper.spec import shown_level
 
 EXPERIMENT = "conflict"
 MEASURES = ("minibatch", "large", "corrected")

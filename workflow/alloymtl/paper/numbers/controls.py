@@ -12,8 +12,7 @@ from alloymtl.paper.display import metric_decimals
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import key_of, sign, sign_of
-from alloymtl.paper.samples import shown_level
-from alloymtl.paper.spec import MethodView
+from alloymtl.paper.spec import MethodView, shown_level
 from alloymtl.paper.wording.outcomes import OPEN, REDUCED, REMAINS, REMOVED
 from alloymtl.task import Task
 

@@ -10,7 +10,7 @@ from alloymtl.paper.display import higher_is_better, metric_decimals
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import key_of
-from alloymtl.paper.spec import LEVELS
+from alloymtl.paper.spec import LEVELS, ordered
 from alloymtl.run import Level
 from alloymtl.task import Task
 from alloymtl.training.dataset import majority
@@ -31,15 +31,10 @@ def levels(material: Material, store: Store) -> None:
     store.facts["reduced"] = largest
     tasks = [task for task in study.tasks if task.name != largest]
     for experiment in experiments:
-        ordered = in_order(experiment)
-        found = [_task(material, experiment, m, t, ordered, store) for m in experiment.methods for t in tasks]
-        if found and len(ordered) > 1:
+        sizes = ordered(experiment)
+        found = [_task(material, experiment, m, t, sizes, store) for m in experiment.methods for t in tasks]
+        if found and len(sizes) > 1:
             store.facts["levels"][experiment.name] = found
-
-
-def in_order(experiment: Experiment) -> list[Level]:
-    """Its levels from the smallest to the largest."""
-    return sorted(experiment.levels, key=lambda level: float("inf") if level == "all" else int(level))
 
 
 def _task(

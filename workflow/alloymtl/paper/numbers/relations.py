@@ -13,7 +13,8 @@ from alloymtl.paper.latex import Tex, decimals_for, fixed
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import key_of, sign
-from alloymtl.paper.samples import interval, shown_level
+from alloymtl.paper.samples import interval
+from alloymtl.paper.spec import shown_level
 
 EXPERIMENT = "relations"
 SMALLEST = 1e-4  # a strength below this is set as a power of ten

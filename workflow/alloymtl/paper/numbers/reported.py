@@ -11,7 +11,7 @@ from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import key_of
 from alloymtl.paper.reported import Printed, printed
-from alloymtl.paper.samples import shown_level
+from alloymtl.paper.spec import shown_level
 
 MAIN, LEVELS, MITIGATION, SMOOTHING, TAILS = 2, 5, 6, 7, 9  # tables of the reported paper
 OF_EXPERIMENT = {"main": MAIN, "mitigation": MITIGATION, "fds": SMOOTHING, "soft": 8}

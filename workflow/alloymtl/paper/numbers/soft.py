@@ -9,7 +9,7 @@ from alloymtl.paper.latex import Tex
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import count_signs, key_of
-from alloymtl.paper.samples import shown_level
+from alloymtl.paper.spec import shown_level
 
 EXPERIMENT = "soft"
 ARCHITECTURE, COUPLING = "soft", "coupling"

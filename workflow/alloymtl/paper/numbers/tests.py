@@ -14,7 +14,7 @@ from alloymtl.paper.cells import spread
 from alloymtl.paper.display import higher_is_better, metric_decimals
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
-from alloymtl.paper.samples import shown_level
+from alloymtl.paper.spec import shown_level
 from alloymtl.task import Task
 
 POWER = 0.8  # at which a test is said to find an effect

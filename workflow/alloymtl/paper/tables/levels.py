@@ -13,7 +13,7 @@ from alloymtl.paper.display import metric_decimals, metric_heading
 from alloymtl.paper.latex import Tex, count, escape, p_value
 from alloymtl.paper.material import Material
 from alloymtl.paper.reported import Printed, printed
-from alloymtl.paper.spec import LEVELS
+from alloymtl.paper.spec import LEVELS, ordered
 from alloymtl.paper.tables.parts import (
     DASH,
     best_of,
@@ -67,11 +67,6 @@ def make(material: Material) -> Table:
                 for cells in _lines(mine, metric):
                     tabular.row(*cells)
     return Table(pd.DataFrame(rows, columns=columns), tabular.render())
-
-
-def ordered(experiment: Experiment) -> list[Level]:
-    """Its levels from the smallest to the largest."""
-    return sorted(experiment.levels, key=lambda level: float("inf") if level == "all" else int(level))
 
 
 def _row(
