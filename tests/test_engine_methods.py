@@ -169,6 +169,12 @@ def test_smoothing_comes_before_dropout_so_that_dropped_units_stay_dropped():
     assert not torch.allclose(seen[-1][0], plain)
 
 
+def test_smoothing_moves_rows_by_the_labels_of_regression_tasks_and_by_no_class():
+    x, y = labelled_rows()
+    engine = an_engine(a_run(parts={"smoothing": "fds"}), x, y)
+    np.testing.assert_array_equal(engine.bins.numpy() >= 0, ~np.isnan(y.T) & np.array([[True], [True], [False]]))
+
+
 def test_measured_inner_products_are_those_of_the_tasks_own_gradients():
     x, y = labelled_rows()
     weights = np.array([1.0, 4.0, 0.5])
@@ -250,7 +256,7 @@ def test_backbones_of_soft_sharing_equal_single_ones():
     for task in range(3):
         hard.network.backbone.load_state_dict(
             {
-                **{f"linear.{i}.weight": torch.from_numpy(values[f"backbones.weight.{i}"][task].T) for i in range(2)},
+                **{f"linear.{i}.weight": torch.from_numpy(values[f"backbones.weight.{i}"][task]) for i in range(2)},
                 **{k: v for k, v in hard.network.backbone.state_dict().items() if not k.startswith("linear")},
             }
         )

@@ -4,6 +4,7 @@ import importlib
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ from torch.func import functional_call
 
 from alloymtl import components
 from alloymtl.errors import UserError
-from alloymtl.methods.losses import _balanced, _label_bins, bmc, density, gai, lds
+from alloymtl.methods.losses import _balanced, _label_bins, density, gai, lds
 from alloymtl.methods.smoothing import fds
+from alloymtl.run import Part, reference_module
+from alloymtl.training.reference.engine import moved
+from alloymtl.training.reference.losses import contrast, mixture
 
 LOSSES = {name: importlib.import_module(f"alloymtl.methods.losses.{name}") for name in components.names("loss")}
 BALANCED = ("bmc", "gai", "bni")
@@ -54,7 +58,9 @@ def tables(draw):
 
 
 def built(name, y, **options):
-    return LOSSES[name].Loss(y, {**LOSSES[name].OPTIONS, **options})
+    """The reference engine's loss of a name, over training labels ``y``."""
+    form = importlib.import_module(reference_module("losses", Part("loss", name, {})))
+    return form.Loss(y, LOSSES[name], {**LOSSES[name].OPTIONS, **options})
 
 
 def batch(name, x, y, rng):
@@ -147,13 +153,14 @@ def test_balanced_mse_is_that_of_its_authors(inputs, expected):
     for wanted in expected["by_sigma"]:
         sigma = wanted["noise_sigma"]
         if inputs["loss"] == "bmc":
-            loss = bmc.Loss(target.numpy(), {"sigma": sigma})
+            loss = contrast.Loss(target.numpy(), LOSSES["bmc"], {"sigma": sigma})
         else:
             known = inputs.get("gmm") or inputs["buckets"]
             means = np.array(known.get("means", known.get("centers")))
             variances = np.array(known.get("variances", 0 * means))
-            mixture = _balanced.Mixture(np.array(known["weights"]), means, variances)
-            loss = _balanced.MixtureLoss([mixture], {"sigma": sigma})
+            table = _balanced.table([_balanced.Mixture(np.array(known["weights"]), means, variances)])
+            given_ = SimpleNamespace(mixtures=lambda y, options, table=table: table)
+            loss = mixture.Loss(target.numpy(), given_, {"sigma": sigma})
         found = [g.flatten().tolist() for g in gradients(loss, prediction, target, ones, ones)]
         values = [wanted["loss"]], wanted["grad_predictions"], [wanted["grad_noise_sigma"]]
         for mine, theirs in zip(found, values, strict=True):
@@ -241,7 +248,7 @@ def test_no_two_losses_train_alike():
 
 @given(value=st.floats(-3, 3), others=st.integers(0, 5), sigma=st.floats(0.01, 5))
 def test_bmc_learns_nothing_from_a_single_labelled_row(value, others, sigma):
-    loss = bmc.Loss(np.zeros((1, 1)), {"sigma": sigma})
+    loss = built("bmc", np.zeros((1, 1)), sigma=sigma)
     labelled = torch.zeros(others + 1, 1)
     labelled[others // 2] = 1
     prediction = torch.linspace(-1, 1, others + 1)[:, None]
@@ -288,7 +295,7 @@ def test_sigma_stays_usable_when_every_label_is_met(name):
 
 
 def test_sigma_below_its_smallest_value_finds_back_up_when_errors_grow():
-    loss = bmc.Loss(np.zeros((1, 1)), {"sigma": 0.0})
+    loss = built("bmc", np.zeros((1, 1)), sigma=0.0)
     target = torch.linspace(-1, 1, 8)[:, None]
     ones = torch.ones(8, 1)
     met, missed = (gradients(loss, target + error, target, ones, ones)[2] for error in (0.0, 0.5))
@@ -306,19 +313,30 @@ def test_a_group_without_regression_tasks_has_no_losses(name):
 # ---------------------------------------------------------------- feature distribution smoothing
 
 
+def smoothed(smoothing, h, epoch, rows=None):
+    """Features for each task's head as the reference engine makes them, of all training rows or of some."""
+    rows = slice(None) if rows is None else rows
+    tables = smoothing.calibration(epoch)
+    tables = None if tables is None else [torch.from_numpy(table).to(h.dtype) for table in tables]
+    return moved(h, torch.from_numpy(smoothing.bins[:, rows]), tables)
+
+
 @pytest.mark.parametrize("variant", ["paper", "released"])
 @pytest.mark.parametrize(("inputs", "expected"), FDS)
-def test_fds_is_that_of_its_authors(inputs, expected, variant):
+def test_fds_is_that_of_its_authors(inputs, expected, variant, monkeypatch):
     same = {k: inputs[k] for k in ("ks", "sigma", "momentum", "start_update", "start_smooth")}
     low, high = inputs["factor_clip"]
     options = {**same, "bins": inputs["buckets"], "clip_low": low, "clip_high": high, "variant": variant}
-    smoothing = fds.Smoothing(np.array(inputs["range"])[:, None], inputs["feature_dim"], options)
     assert set(options) == set(fds.OPTIONS)
+    # The authors' range is given, not that of the labels.
+    monkeypatch.setattr(fds, "edges", lambda labels, bins: np.histogram_bin_edges([], bins, inputs["range"]))
+    all_labels = inputs["epochs"][0]["all_labels"]
+    smoothing = fds.Smoothing(np.array(all_labels, float)[:, None], inputs["feature_dim"], options)
     for epoch, (given_, wanted) in enumerate(zip(inputs["epochs"], expected[f"{variant}_order"], strict=True)):
-        features = torch.tensor(wanted.get("collected_features", given_["all_features"]))
-        labels = [torch.tensor(given_[k], dtype=torch.float64)[:, None] for k in ("batch_labels", "all_labels")]
-        found = {"batch_smoothed": smoothing(torch.tensor(given_["batch_features"]), labels[0], epoch)}
-        smoothing.end_of_epoch(features, labels[1], epoch)
+        assert given_["all_labels"] == all_labels
+        batch_rows = [all_labels.index(label) for label in given_["batch_labels"]]  # rows of the same labels
+        found = {"batch_smoothed": smoothed(smoothing, torch.tensor(given_["batch_features"]), epoch, batch_rows)}
+        smoothing.end_of_epoch(np.array(wanted.get("collected_features", given_["all_features"])), epoch)
         found |= {"running_mean": smoothing.running_mean, "running_var": smoothing.running_variance}
         found |= {"smoothed_mean": smoothing.smoothed_mean, "smoothed_var": smoothing.smoothed_variance}
         for name in wanted.keys() & found.keys():
@@ -329,7 +347,7 @@ def a_smoothing(y, h, epochs=1, **options):
     """Smoothing that has taken in the features ``h`` of all rows ``epochs`` times."""
     smoothing = fds.Smoothing(y, h.shape[-1], {**fds.OPTIONS, "bins": 6, **options})
     for epoch in range(epochs):
-        smoothing.end_of_epoch(h, torch.from_numpy(y), epoch)
+        smoothing.end_of_epoch(h.numpy(), epoch)
     return smoothing
 
 
@@ -349,19 +367,17 @@ def represented(draw):
 def test_fds_changes_the_features_of_labelled_rows_and_of_no_others(data):
     y, h = data
     smoothing = a_smoothing(y, h)
-    labels = torch.from_numpy(y).clone()
-    labels[:, 2] = 1.0  # a class is a label too, but none that orders features
-    out = smoothing(h, labels, 1)
-    changed = (out != h).any(-1)
+    out = smoothed(smoothing, h, 1)
+    changed = (out != h).any(-1).numpy()
     assert out.shape == (3, *h.shape)
     assert not changed[2].any()
-    bins = smoothing.bin_of(labels)
     for task in (0, 1):
-        labelled = ~labels[:, task].isnan()
-        company = torch.bincount(bins[task, labelled], minlength=6)[bins[task]] > 1  # a row alone in its bin stays
-        assert torch.equal(changed[task], labelled & company)
+        labelled, bins = ~np.isnan(y[:, task]), smoothing.bins[task]
+        company = np.bincount(bins[labelled], minlength=6)[bins] > 1  # a row alone in its bin stays
+        np.testing.assert_array_equal(changed[task], labelled & company)
     assert (out - h)[:2].abs().mean() > 0.05  # by more than rounding: the features' own scale is 1
-    assert torch.equal(smoothing(h, labels, 0), h.expand(3, -1, -1))
+    assert smoothing.calibration(0) is None
+    assert torch.equal(smoothed(smoothing, h, 0), h.expand(3, -1, -1))
 
 
 @given(represented())
@@ -369,14 +385,15 @@ def test_fds_changes_the_features_of_labelled_rows_and_of_no_others(data):
 def test_fds_gives_each_bin_the_smoothed_mean_and_variance(data):
     y, h = data
     smoothing = a_smoothing(y, h)
-    out = smoothing(h, torch.from_numpy(y), 1)
-    bins = smoothing.bin_of(torch.from_numpy(y))
+    out = smoothed(smoothing, h, 1)
     for task, k in itertools.product((0, 1), range(6)):
-        rows = (bins[task] == k) & ~torch.from_numpy(np.isnan(y[:, task]))
+        rows = smoothing.bins[task] == k
+        assert not np.isnan(y[rows, task]).any()
         if rows.sum() < 2:
             continue
-        torch.testing.assert_close(out[task, rows].mean(0), smoothing.smoothed_mean[task, k])
-        factor = smoothing.smoothed_variance[task, k] / h[rows].var(0)
+        mean, variance = (torch.from_numpy(s[task, k]) for s in (smoothing.smoothed_mean, smoothing.smoothed_variance))
+        torch.testing.assert_close(out[task, rows].mean(0), mean)
+        factor = variance / h[rows].var(0)
         torch.testing.assert_close(out[task, rows].var(0), h[rows].var(0) * factor.clamp(0.1, 10))
 
 
@@ -386,12 +403,11 @@ def test_fds_does_not_depend_on_the_order_of_rows_nor_on_the_other_tasks(data, s
     y, h = data
     order = np.random.default_rng(seed).permutation(len(y))
     whole, shuffled = a_smoothing(y, h, epochs=2), a_smoothing(y[order], h[order], epochs=2)
-    labels = torch.from_numpy(y)
-    torch.testing.assert_close(shuffled(h, labels, 2), whole(h, labels, 2))
+    torch.testing.assert_close(smoothed(shuffled, h[order], 2), smoothed(whole, h, 2)[:, order])
     alone = a_smoothing(y[:, 1:2], h, epochs=2)
-    torch.testing.assert_close(alone(h, labels[:, 1:2], 2)[0], whole(h, labels, 2)[1])
+    torch.testing.assert_close(smoothed(alone, h, 2)[0], smoothed(whole, h, 2)[1])
     own = torch.stack((h, 2 * h, h))  # each task its own representation
-    torch.testing.assert_close(a_smoothing(y, own)(own, labels, 1)[0], a_smoothing(y, h)(h, labels, 1)[0])
+    torch.testing.assert_close(smoothed(a_smoothing(y, own), own, 1)[0], smoothed(a_smoothing(y, h), h, 1)[0])
 
 
 @given(represented(), st.sampled_from(["paper", "released"]))
@@ -400,21 +416,23 @@ def test_all_that_fds_remembers_is_in_its_state(data, variant):
     y, h = data
     smoothing = a_smoothing(y, h, epochs=3, variant=variant)
     restored = fds.Smoothing(y, h.shape[1], smoothing.options)
-    restored.load_state_dict(smoothing.state_dict())
-    labels = torch.from_numpy(y)
+    state = smoothing.state()
+    restored.load_state(state)
     for one in (smoothing, restored):
-        one.end_of_epoch(h + 1, labels, 3)
-    assert torch.equal(smoothing(h, labels, 4), restored(h, labels, 4))
+        one.end_of_epoch(h.numpy() + 1, 3)
+    assert torch.equal(smoothed(smoothing, h, 4), smoothed(restored, h, 4))
+    restored.load_state(state)  # a copy: neither the steps of one nor those of the other have changed it
+    np.testing.assert_array_equal(restored.running_mean, a_smoothing(y, h, epochs=3, variant=variant).running_mean)
 
 
 def test_fds_passes_gradients_and_leaves_dead_units_alone_in_single_precision():
     y = np.random.default_rng(7).uniform(size=(200, 1)).astype(np.float32)
     h = torch.randn(200, 3, dtype=torch.float32, generator=torch.Generator().manual_seed(1)).relu()
     h[:, 1] = 0
-    smoothing = fds.Smoothing(y, 3, fds.OPTIONS).float()
-    smoothing.end_of_epoch(h, torch.from_numpy(y), 0)
+    smoothing = fds.Smoothing(y, 3, fds.OPTIONS)
+    smoothing.end_of_epoch(h.numpy(), 0)
     h.requires_grad_()
-    out = smoothing(h, torch.from_numpy(y), 1)
+    out = smoothed(smoothing, h, 1)
     out.sum().backward()
     assert out.dtype == torch.float32
     assert torch.equal(out[0, :, 1], h[:, 1])

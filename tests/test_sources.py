@@ -7,7 +7,7 @@ import pytest
 
 from alloymtl import components
 from alloymtl.config import read
-from alloymtl.run import FOLDERS
+from alloymtl.run import FOLDERS, Part
 from alloymtl.sources import sources
 from alloymtl.study import Study
 
@@ -23,9 +23,11 @@ def names(*modules):
 def test_training_depends_on_its_method_and_neither_on_others_nor_on_what_only_reports():
     method = Study.from_config(read(CONFIG), "cfg").methods["hard"]
     hard = names("alloymtl.evaluation.job", *method.modules())
-    assert {"training/reference.py", "training/dataset.py", "evaluation/metrics.py", "methods/layers.py"} <= hard
-    assert "methods/architectures/hard.py" in hard
-    assert "methods/architectures/structured.py" not in hard
+    assert {"training/dataset.py", "evaluation/metrics.py", "methods/architectures/hard.py"} <= hard
+    assert {f"training/reference/{f}.py" for f in ("engine", "networks/shared", "networks/layers")} <= hard
+    assert {"training/reference/losses/squared.py", "methods/losses/mse.py"} <= hard
+    assert not hard & {"methods/architectures/structured.py", "training/reference/networks/structured.py"}
+    assert "training/reference/losses/mixture.py" not in hard
     unrelated = ("paper/", "progress/", "data/", "study.py", "config.py", "cli.py", "evaluation/compare.py")
     assert not [f for f in hard if f.startswith(unrelated) and f != "data/__init__.py"]
 
@@ -45,15 +47,36 @@ def test_a_data_file_belongs_to_the_module_of_its_name():
     assert {"data/elements.py", "data/elements.csv"} <= names("alloymtl.data.features")
 
 
+def imported(file):
+    """Modules that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_lower_room_never_imports_a_higher_one(room):
     higher = {f"alloymtl.{r}" for r in ROOMS[ROOMS.index(room) + 1 :]}
     for file in (PACKAGE / room).rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            for module in modules:
-                assert not any(module == h or module.startswith(f"{h}.") for h in higher), f"{file.name}: {module}"
+        for module in imported(file):
+            assert not any(module == h or module.startswith(f"{h}.") for h in higher), f"{file.name}: {module}"
+
+
+def test_torch_is_imported_by_the_reference_engine_alone():
+    importing = {
+        f.relative_to(PACKAGE) for f in PACKAGE.rglob("*.py") if any(m.startswith("torch") for m in imported(f))
+    }
+    assert importing
+    assert all(file.is_relative_to("training/reference") for file in importing), importing
+
+
+@pytest.mark.parametrize(("kind", "folder"), [("architecture", "networks"), ("loss", "losses")])
+def test_the_reference_engine_has_a_module_for_the_form_of_each_architecture_and_loss(kind, folder):
+    stated = {Part(kind, name, {}).form for name in components.names(kind)}
+    there = {f.stem for f in (PACKAGE / "training" / "reference" / folder).glob("[!_]*.py")} - {"layers"}
+    assert stated == there
 
 
 @pytest.mark.parametrize("kind", FOLDERS)

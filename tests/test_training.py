@@ -153,6 +153,16 @@ def test_the_sparsity_penalty_alone_drives_every_relation_towards_zero():
     assert (engine.relations() < 0.05).all()
 
 
+@pytest.mark.parametrize("method", ["hard", "structured", "soft"])
+def test_linear_maps_start_within_the_root_of_their_fan_in(method):
+    engine = an_engine(a_run(method, hidden=[64, 80], options={"head": 48}), np.ones((9, 4)), np.zeros((9, 3)))
+    wide = {"backbone.linear.1.weight": 64, "backbones.weight.1": 64, "heads.weight_in": 80, "heads.weight_out": 48}
+    found = {name: np.abs(value).max() for name, value in engine.parameters().items() if name in wide}
+    assert len(found) == 3
+    for name, largest in found.items():
+        assert 0.95 < largest * wide[name] ** 0.5 <= 1, name
+
+
 # ---------------------------------------------------------------- weights, batches, streams, schedule
 
 
@@ -164,6 +174,11 @@ def test_inverse_size_weights_are_those_of_the_paper():
 def test_dropout_drops_its_share_of_units():
     keep = dropout_keep(np.random.default_rng(0), 2000, 100, 0.3)
     assert keep.mean() == pytest.approx(0.7, abs=0.005)
+    assert keep.dtype == np.uint8
+    assert set(np.unique(keep)) == {0, 1}
+    odd = dropout_keep(np.random.default_rng(0), 3, 7, 0.5)  # not a multiple of the four decisions drawn at a time
+    assert odd.shape == (3, 7)
+    assert 0 < odd.mean() < 1
     assert dropout_keep(np.random.default_rng(0), 5, 4, 0.0).all()
 
 
@@ -209,6 +224,21 @@ def test_a_killed_run_resumes_and_ends_byte_identical(method, tmp_path):
     assert not list((tmp_path / "killed").iterdir())
 
 
+def test_a_task_counts_the_steps_that_held_a_row_of_it(tmp_path):
+    run = a_run(batch_size=4, max_epochs=2)
+    dataset = data(rows(), run)
+    (fit,) = train(run, dataset, tmp_path).fits.values()
+    labelled = dataset.training_rows([0, 1, 2]).labelled
+    drawn = [
+        batch
+        for epoch in (1, 2)
+        for batch in uniform.batches(labelled, 4, stream(run.seed, ["a", "b", "c"], "batches", epoch), {})
+    ]
+    assert fit.steps == len(drawn)
+    assert list(fit.task_steps.values()) == np.sum([labelled[batch].any(0) for batch in drawn], axis=0).tolist()
+    assert min(fit.task_steps.values()) < fit.steps
+
+
 @pytest.mark.parametrize("damage", ["truncated", "another run's"])
 def test_a_checkpoint_that_cannot_be_trusted_is_not_resumed_from(damage, tmp_path):
     run = a_run()
@@ -239,7 +269,8 @@ def test_fingerprint_tells_runs_inputs_and_code_apart():
     assert first != job.fingerprint(a_run(seed=2), {"features": "1"})
     assert first != job.fingerprint(a_run(), {"features": "2"})
     code = {file.relative_to(job.ROOT / "alloymtl").as_posix() for file in job.code_of(a_run("structured"))}
-    assert {"methods/architectures/structured.py", "methods/balancers/inverse_size.py", "training/reference.py"} <= code
+    assert {"methods/architectures/structured.py", "methods/balancers/inverse_size.py"} <= code
+    assert {"training/reference/engine.py", "training/reference/networks/structured.py"} <= code
     assert {"methods/losses/mse.py", "methods/samplers/uniform.py", "training/loop.py", "run.py"} <= code
 
 

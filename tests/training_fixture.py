@@ -10,7 +10,7 @@ from alloymtl.data.split import split
 from alloymtl.run import Part, Run, Target
 from alloymtl.training import job
 from alloymtl.training.dataset import TrainingRows, build
-from alloymtl.training.reference import Engine
+from alloymtl.training.reference.engine import Engine
 from alloymtl.training.streams import stream
 
 TRAINING = {

@@ -7,23 +7,21 @@ source text, so that checking a config costs milliseconds and needs no torch:
 - ``OPTIONS``: its options and their defaults; ``CHOICES``: the values that an option may take, where it lists them;
 - ``EXTRAS``: the files that it adds to a run;
 - ``SHARED = False``: an architecture in which no parameter serves several tasks;
-- ``GRADIENTS``: a balancer that weighs the tasks by their gradients on shared parameters.
+- ``GRADIENTS``: a balancer that weighs the tasks by their gradients on shared parameters;
+- ``FORM``: the form of an architecture or a loss, by which an engine knows how to compute it.
 """
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from alloymtl.errors import UserError, suggestion
-from alloymtl.run import FOLDERS, Part
+from alloymtl.literals import constants
+from alloymtl.run import FOLDERS, PACKAGE, Part
 
-PACKAGE = Path(__file__).parent
-LITERALS = ("OPTIONS", "CHOICES", "EXTRAS", "SHARED", "GRADIENTS")
 NO_SMOOTHING = "none"
 
 
@@ -33,11 +31,8 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in (PACKAGE / FOLDERS[kind]).glob("*.py") if not p.stem.startswith("_")))
 
 
-@cache
 def _constants(kind: str, name: str) -> dict[str, Any]:
-    tree = ast.parse((PACKAGE / FOLDERS[kind] / f"{name}.py").read_text(encoding="utf-8"))
-    assigned = {t.id: n.value for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if hasattr(t, "id")}
-    return {word: ast.literal_eval(assigned[word]) for word in LITERALS if word in assigned}
+    return constants(PACKAGE / FOLDERS[kind] / f"{name}.py")
 
 
 def extras(kind: str, name: str) -> tuple[str, ...]:
@@ -92,8 +87,8 @@ def resolve(kind: str, name: str, options: dict[str, Any], key: str) -> dict[str
     """
     if name not in names(kind):
         raise UserError(f"{key}.{kind}", f"there is no {kind} {name!r}.", suggestion(name, names(kind)))
-    constants = _constants(kind, name)
-    defaults, choices = constants.get("OPTIONS", {}), constants.get("CHOICES", {})
+    literals = _constants(kind, name)
+    defaults, choices = literals.get("OPTIONS", {}), literals.get("CHOICES", {})
     for option, value in options.items():
         where = f"{key}.{kind}_options.{option}"
         if option not in defaults:

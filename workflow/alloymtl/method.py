@@ -8,7 +8,7 @@ from typing import Any
 
 from alloymtl import components
 from alloymtl.errors import UserError
-from alloymtl.run import FOLDERS, Part, engine_module
+from alloymtl.run import FOLDERS, Part, modules
 
 GRADIENTS = "gradients"
 
@@ -27,8 +27,8 @@ class Method:
     diagnostics: Mapping[str, Any]
 
     def modules(self) -> list[str]:
-        """Dotted modules of its parts and its engine."""
-        return [*(part.module for part in self.parts.values()), engine_module(self.training)]
+        """Dotted modules that its runs ask for by name: its parts, its engine, and what the engine needs for them."""
+        return modules(self.parts, self.training)
 
     def extras(self) -> tuple[str, ...]:
         """Files that its parts and its diagnostics add to a run's folder, without their ending."""

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from alloymtl.literals import constants
+
+PACKAGE = Path(__file__).parent
 Level = int | str
 PARTITIONS = ("train", "validation", "test")
 FOLDERS = {
@@ -28,7 +32,27 @@ def run_folder(method: str, level: Level, split_seed: int, seed: int) -> str:
 
 def engine_module(training: Mapping[str, Any]) -> str:
     """Dotted module of the engine that training settings ask for."""
-    return f"alloymtl.training.{training['engine']}"
+    return f"alloymtl.training.{training['engine']}.engine"
+
+
+def modules(parts: Mapping[str, Part], training: Mapping[str, Any]) -> list[str]:
+    """Dotted modules that a method asks for by name: its parts, its engine, and what the engine computes them by.
+
+    The reference engine has a module for each form of network and of loss, of which a method needs one each.
+
+    Args:
+        parts: by kind.
+        training: settings of the training loop.
+    """
+    found = [*(part.module for part in parts.values()), engine_module(training)]
+    if training["engine"] == "reference":
+        found += [reference_module("networks", parts["architecture"]), reference_module("losses", parts["loss"])]
+    return found
+
+
+def reference_module(folder: str, part: Part) -> str:
+    """Dotted module by which the reference engine computes a part: ``networks`` of architectures, ``losses``."""
+    return f"alloymtl.training.reference.{folder}.{part.form}"
 
 
 @dataclass(frozen=True)
@@ -58,6 +82,11 @@ class Part:
         """Dotted module, for example ``alloymtl.methods.balancers.inverse_size``."""
         return f"alloymtl.{FOLDERS[self.kind].replace('/', '.')}.{self.name}"
 
+    @property
+    def form(self) -> str:
+        """The form that its file states, for example ``squared`` of a loss; empty where it states none."""
+        return constants(PACKAGE / FOLDERS[self.kind] / f"{self.name}.py").get("FORM", "")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -83,8 +112,8 @@ class Run:
         return run_folder(self.method, self.level, self.split_seed, self.seed)
 
     def modules(self) -> list[str]:
-        """Dotted modules that the run asks for by name: its parts and its engine."""
-        return [*(part.module for part in self.parts.values()), engine_module(self.training)]
+        """Dotted modules that the run asks for by name (see the function of that name)."""
+        return modules(self.parts, self.training)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the parameter of a rule and for the run record."""

@@ -210,7 +210,8 @@ class Loop:
     def _epoch(self, epoch: int) -> float:
         plan, settings = self.plan, self.plan.settings
         batches = self._batches(epoch)
-        rows = sum(len(b) for b in batches)
+        sizes = [len(b) for b in batches]
+        rows = sum(sizes)
         dropout_rng = stream(plan.seed, plan.tasks, "dropout", epoch)
         keep = dropout_keep(dropout_rng, rows, self.engine.units, settings["dropout"])
         draws = stream(plan.seed, plan.tasks, "balancer", epoch).random((len(batches), self.engine.n_draws))
@@ -230,7 +231,8 @@ class Loop:
             self.fit.gradients += probe.measure(self.engine, self.labelled, plan.tasks, plan.probe, epoch, rng)
         self.fit.epochs = epoch
         self.fit.steps += len(batches)
-        present = np.stack([self.labelled[b].any(axis=0) for b in batches]).sum(axis=0)
+        starts = np.cumsum([0, *sizes[:-1]])
+        present = np.logical_or.reduceat(self.labelled[np.concatenate(batches)], starts).sum(axis=0)
         for task, count in zip(plan.tasks, present, strict=True):
             self.fit.task_steps[task] += int(count)
         of_goal = dict(zip(plan.tasks, validation_losses, strict=True)) | {JOINT: joint}

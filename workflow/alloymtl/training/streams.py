@@ -12,6 +12,7 @@ import numpy as np
 
 PURPOSES = ("initialisation", "batches", "dropout", "balancer", "probe")
 _UNIT = 1 << 16
+_BLOCK = 1 << 18  # decisions drawn at a time; a multiple of four
 
 
 def stream(seed: int, group: Sequence[str], purpose: str, epoch: int = 0) -> np.random.Generator:
@@ -31,5 +32,11 @@ def dropout_keep(rng: np.random.Generator, rows: int, units: int, dropout: float
 
     The probability is that of ``dropout`` to within 1/131,072: sixteen random bits decide about a unit.
     """
-    bits = rng.integers(0, _UNIT, size=(rows, units), dtype=np.uint16)
-    return (bits >= round(dropout * _UNIT)).astype(np.uint8)
+    # Drawn four decisions at a time, and as many as a processor's cache holds: several times faster than all at once.
+    keep = np.empty(rows * units, dtype=bool)
+    least = np.uint16(round(dropout * _UNIT))
+    for start in range(0, len(keep), _BLOCK):
+        part = keep[start : start + _BLOCK]
+        raw = rng.integers(0, 1 << 64, size=-(-len(part) // 4), dtype=np.uint64)
+        np.greater_equal(raw.astype("<u8", copy=False).view("<u2")[: len(part)], least, out=part)
+    return keep.reshape(rows, units).view(np.uint8)

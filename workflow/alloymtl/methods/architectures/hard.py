@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from alloymtl.methods.layers import BackboneAndHeads as Network
 from alloymtl.methods.stages import Stage, together
 
-__all__ = ["OPTIONS", "Network", "stages"]
-
 OPTIONS = {"head": 64}
+FORM = "shared"
 
 
 def stages(tasks: Sequence[str], sizes: np.ndarray, options: Mapping[str, Any]) -> list[Stage]:

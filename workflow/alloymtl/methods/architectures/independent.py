@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from alloymtl.methods.layers import BackboneAndHeads as Network
 from alloymtl.methods.stages import Stage, apart
-
-__all__ = ["OPTIONS", "SHARED", "Network", "stages"]
 
 OPTIONS = {"head": 0}
 SHARED = False
+FORM = "shared"
 
 
 def stages(tasks: Sequence[str], sizes: np.ndarray, options: Mapping[str, Any]) -> list[Stage]:

@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from alloymtl.methods.layers import BackboneAndHeads as Network
 from alloymtl.methods.stages import Stage
-
-__all__ = ["OPTIONS", "SHARED", "Network", "stages"]
 
 OPTIONS = {"head": 64, "pretrained": True, "frozen": True}
 SHARED = False
+FORM = "shared"
 
 
 def stages(tasks: Sequence[str], sizes: np.ndarray, options: Mapping[str, Any]) -> list[Stage]:

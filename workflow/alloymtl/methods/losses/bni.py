@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from alloymtl.methods.losses._balanced import Mixture, MixtureLoss
+from alloymtl.methods.losses._balanced import Mixture, table
 from alloymtl.methods.losses._common import equal_weights
 from alloymtl.methods.losses._label_bins import bin_of, check, edges
 
 OPTIONS = {"sigma": 1.0, "sigma_rate": 0.01, "bins": 50}
+FORM = "mixture"
 
 
 def row_weights(x: np.ndarray, y: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
@@ -35,18 +36,17 @@ def histogram(labels: np.ndarray, bins: int) -> Mixture:
     return Mixture(counts / len(labels), (bin_edges[:-1] + bin_edges[1:]) / 2, np.zeros(bins))
 
 
-class Loss(MixtureLoss):
-    """Balanced MSE against a histogram of each task's training labels; sigma of each task is learned.
+def mixtures(y: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """Histogram of each task's training labels as point masses, (3 x tasks x components) float64.
+
+    They are the logarithms of the weights, the means and the variances; see ``_balanced.table``.
 
     Args:
-        y: standardised training targets (rows x tasks), NaN where there is no label.
-        options: ``sigma`` of the noise at the start, in SDs of the training labels; ``sigma_rate``, its learning rate;
-            ``bins`` of the histogram.
+        y: standardised training targets of the regression tasks (rows x tasks), NaN where there is no label.
+        options: ``bins`` of the histogram.
 
     Raises:
         UserError: no bins.
     """
-
-    def __init__(self, y: np.ndarray, options: Mapping[str, Any]) -> None:
-        check({"bins": options["bins"]}, "loss_options")
-        super().__init__([histogram(t[~np.isnan(t)], options["bins"]) for t in y.T], options)
+    check({"bins": options["bins"]}, "loss_options")
+    return table([histogram(t[~np.isnan(t)], options["bins"]) for t in y.T])

@@ -18,12 +18,10 @@ from typing import Any
 import numpy as np
 
 from alloymtl.errors import UserError
-from alloymtl.methods.losses import mse
 
 OPTIONS = {"bandwidth": 1.0, "power": 1.0}
+FORM = "squared"
 BLOCK = 1 << 20  # distances held at a time: 8 MB, whatever the number of rows
-
-Loss = mse.Loss
 
 
 def neighbours(x: np.ndarray, bandwidth: float) -> np.ndarray:

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
 
 from alloymtl.errors import UserError
-from alloymtl.methods.losses._balanced import Mixture, MixtureLoss
+from alloymtl.methods.losses._balanced import Mixture, table
 from alloymtl.methods.losses._common import equal_weights
 
 OPTIONS = {"sigma": 1.0, "sigma_rate": 0.01, "components": 8}
+FORM = "mixture"
 
 
 def row_weights(x: np.ndarray, y: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
@@ -31,25 +31,27 @@ def mixture(labels: np.ndarray, components: int) -> Mixture:
         labels: standardised labels of one task, none missing.
         components: number of Gaussians.
     """
+    # Slow to import: only a job that fits a mixture pays for it.
+    from sklearn.mixture import GaussianMixture
+
     labels = labels.astype(np.float64)
     count = min(components, len(np.unique(labels)))
     fit = GaussianMixture(count, max_iter=1000, random_state=0).fit(labels[:, None])
     return Mixture(fit.weights_, fit.means_[:, 0], fit.covariances_[:, 0, 0])
 
 
-class Loss(MixtureLoss):
-    """Balanced MSE against a Gaussian mixture of each task's training labels; sigma of each task is learned.
+def mixtures(y: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """Gaussian mixture of each task's training labels, (3 x tasks x components) float64.
+
+    They are the logarithms of the weights, the means and the variances; see ``_balanced.table``.
 
     Args:
-        y: standardised training targets (rows x tasks), NaN where there is no label.
-        options: ``sigma`` of the noise at the start, in SDs of the training labels; ``sigma_rate``, its learning rate;
-            ``components`` of the mixture.
+        y: standardised training targets of the regression tasks (rows x tasks), NaN where there is no label.
+        options: ``components`` of the mixture.
 
     Raises:
         UserError: no components.
     """
-
-    def __init__(self, y: np.ndarray, options: Mapping[str, Any]) -> None:
-        if options["components"] < 1:
-            raise UserError("loss_options.components", "there is no Gaussian.", "take at least one; the default is 8.")
-        super().__init__([mixture(t[~np.isnan(t)], options["components"]) for t in y.T], options)
+    if options["components"] < 1:
+        raise UserError("loss_options.components", "there is no Gaussian.", "take at least one; the default is 8.")
+    return table([mixture(t[~np.isnan(t)], options["components"]) for t in y.T])

@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import convolve1d
 
-from alloymtl.methods.losses import mse
 from alloymtl.methods.losses._label_bins import bin_of, check, edges, window
 
 OPTIONS = {"bins": 50, "ks": 5, "sigma": 2.0, "reweight": "sqrt_inv"}
 CHOICES = {"reweight": ["sqrt_inv", "inverse"]}
-
-Loss = mse.Loss
+FORM = "squared"
 
 
 def effective_density(counts: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:

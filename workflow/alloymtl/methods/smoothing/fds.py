@@ -11,19 +11,20 @@ whole labels, which standardised targets never are: smoothing would then change 
 With ``variant: released`` smoothed statistics are those of the epoch before and the bins' own ones are newer, as in the
 authors' code, which also makes smoothing the identity in its first epoch. That code works in place, so that it collects
 features which were smoothed already; this is an accident of its memory and is not copied.
+
+What is here tells by which numbers features are moved; an engine moves them (see ``Smoothing.calibration``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from alloymtl.errors import UserError
-from alloymtl.methods.losses._label_bins import check, edges, window
+from alloymtl.methods.losses._label_bins import bin_of, check, edges, window
 
 OPTIONS = {
     "bins": 50,
@@ -38,26 +39,42 @@ OPTIONS = {
 }
 CHOICES = {"variant": ["paper", "released"]}
 
+_STATE = ("running_mean", "running_variance", "smoothed_mean", "smoothed_variance")
 
-def bin_statistics(h: Tensor, bins: Tensor, n_bins: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of each bin (bins,), and mean and unbiased variance of their features, each (bins x width), float64.
 
-    A single row has variance 0; an empty bin has mean and variance 0.
+def rows_by_bin(bins: np.ndarray, n_bins: int) -> list[np.ndarray]:
+    """Row numbers of each bin, ascending.
+
+    Args:
+        bins: bin of each row, -1 for a row in none.
+        n_bins: number of bins.
+    """
+    order = np.argsort(bins, kind="stable")
+    cuts = np.searchsorted(bins[order], np.arange(n_bins + 1))
+    return [order[start:stop] for start, stop in pairwise(cuts)]
+
+
+def bin_statistics(h: np.ndarray, members: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and unbiased variance of the features of each bin, each (bins x width), float64.
+
+    A single row has variance 0; an empty bin has mean and variance 0. The variance is that about the mean found before:
+    the difference of two sums would be rounding noise for a feature that does not vary.
 
     Args:
         h: features (rows x width).
-        bins: bin of each row.
-        n_bins: number of bins.
+        members: rows of each bin.
     """
-    h = h.double()
-    count = torch.bincount(bins, minlength=n_bins)
-    zeros = h.new_zeros(n_bins, h.shape[1])
-    mean = zeros.index_add(0, bins, h) / count.clamp(min=1)[:, None]
-    variance = zeros.index_add(0, bins, (h - mean[bins]).square()) / (count - 1).clamp(min=1)[:, None]
-    return count, mean, variance
+    mean, variance = np.zeros((2, len(members), h.shape[1]))
+    for k, rows in enumerate(members):  # bin by bin, so that what is at work stays small
+        if len(rows):
+            here = h[rows].astype(np.float64)
+            mean[k] = here.sum(axis=0) / len(rows)
+            here -= mean[k]
+            variance[k] = np.square(here, out=here).sum(axis=0) / max(len(rows) - 1, 1)
+    return mean, variance
 
 
-def fill_empty(statistic: Tensor, empty: Tensor) -> None:
+def fill_empty(statistic: np.ndarray, empty: np.ndarray) -> None:
     """Give each empty bin, from the first up, the mean of its neighbours as they are by then; in place.
 
     Args:
@@ -65,7 +82,7 @@ def fill_empty(statistic: Tensor, empty: Tensor) -> None:
         empty: whether a bin has no row, (bins,).
     """
     last = len(statistic) - 1
-    for k in torch.nonzero(empty)[:, 0].tolist():
+    for k in np.flatnonzero(empty):
         below, above = (k - 1 if k > 0 else k + 1), (k + 1 if k < last else k - 1)
         statistic[k] = (statistic[below] + statistic[above]) / 2
 
@@ -77,27 +94,8 @@ def smoother(n_bins: int, ks: int, sigma: float) -> np.ndarray:
     return sum(share * rows[start : start + n_bins] for start, share in enumerate(kernel / kernel.sum()))
 
 
-def calibrate(
-    h: Tensor, own: tuple[Tensor, Tensor], smoothed: tuple[Tensor, Tensor], clip: tuple[float, float]
-) -> Tensor:
-    """(h - m1) sqrt(clip(v2 / v1)) + m2: features moved from their bin's statistics to the smoothed ones.
-
-    A feature that does not vary in its bin is left alone, and so is a row in whose bin next to nothing varies.
-
-    Args:
-        h: features (... x width).
-        own: mean m1 and variance v1 of the row's bin, of the shape of ``h``.
-        smoothed: mean m2 and variance v2 smoothed over bins.
-        clip: smallest and largest factor between the variances.
-    """
-    (m1, v1), (m2, v2) = own, smoothed
-    varies = (v1 > 0) & (v1.sum(-1, keepdim=True) >= 1e-10)
-    factor = (v2 / torch.where(varies, v1, 1.0)).clamp(*clip)
-    return torch.where(varies, (h - m1) * factor.sqrt() + m2, h)
-
-
-class Smoothing(nn.Module):
-    """Tracks the features' statistics and calibrates the features of training rows, for each regression task by itself.
+class Smoothing:
+    """Tracks the features' statistics and tells how to move those of training rows, for each regression task by itself.
 
     Args:
         y: standardised training targets of all tasks (rows x tasks), NaN where there is none; a task without any, such
@@ -107,65 +105,63 @@ class Smoothing(nn.Module):
             the running statistics; first epochs ``start_update`` of tracking and ``start_smooth`` of smoothing, counted
             from 0; bounds ``clip_low`` and ``clip_high`` of the variances' ratio; ``variant``.
 
+    Attributes:
+        bins: bin of each training row's label for each task (tasks x rows), int64, -1 where there is none.
+        running_mean: of the features of each bin (tasks x bins x width), float64, and so are the next three.
+        running_variance: likewise.
+        smoothed_mean: the same, smoothed over bins.
+        smoothed_variance: likewise.
+
     Raises:
         UserError: no bins, an even ``ks`` or one wider than the bins, a ``sigma`` of 0, a ``momentum`` above 1.
     """
 
     def __init__(self, y: np.ndarray, width: int, options: Mapping[str, Any]) -> None:
-        super().__init__()
         check(options, "smoothing_options")
-        bins, n_tasks = options["bins"], y.shape[1]
-        if options["ks"] // 2 >= bins:
-            raise UserError("smoothing_options.ks", f"the window is wider than {bins} bins reflect.", "lower it.")
+        n_bins, (n_rows, n_tasks) = options["bins"], y.shape
+        if options["ks"] // 2 >= n_bins:
+            raise UserError("smoothing_options.ks", f"the window is wider than {n_bins} bins reflect.", "lower it.")
         if options["momentum"] > 1:
             raise UserError("smoothing_options.momentum", "more than 1 keeps more than all.", "the default is 0.9.")
         self.options = dict(options)
-        dtype = torch.get_default_dtype()
-        bounds = [edges(t[~np.isnan(t)].astype(np.float64), bins) for t in y.T]
-        constants = {
-            "bin_edges": np.reshape(bounds, (n_tasks, bins + 1)),
-            "smoother": smoother(bins, options["ks"], options["sigma"]),
-        }
-        for name, value in constants.items():
-            self.register_buffer(name, torch.as_tensor(value, dtype=dtype), persistent=False)
-        self.register_buffer("regression", torch.from_numpy(~np.isnan(y).all(axis=0)), persistent=False)
-        for name in ("running", "smoothed"):
-            self.register_buffer(f"{name}_mean", torch.zeros(n_tasks, bins, width, dtype=dtype))
-            self.register_buffer(f"{name}_variance", torch.ones(n_tasks, bins, width, dtype=dtype))
+        self.bins = np.full((n_tasks, n_rows), -1, dtype=np.int64)
+        for task, labels in enumerate(y.T.astype(np.float64)):
+            there = ~np.isnan(labels)
+            if there.any():
+                self.bins[task, there] = bin_of(labels[there], edges(labels[there], n_bins))
+        self._members = [rows_by_bin(bins, n_bins) for bins in self.bins]
+        self._smoother = smoother(n_bins, options["ks"], options["sigma"])
+        shape = (n_tasks, n_bins, width)
+        self.running_mean, self.smoothed_mean = np.zeros(shape), np.zeros(shape)
+        self.running_variance, self.smoothed_variance = np.ones(shape), np.ones(shape)
 
-    def bin_of(self, y: Tensor) -> Tensor:
-        """Bin of each label, (tasks x rows), of targets (rows x tasks); of no meaning where there is none."""
-        found = torch.searchsorted(self.bin_edges, y.nan_to_num().T.contiguous(), right=True) - 1
-        return found.clamp(0, self.options["bins"] - 1)
+    def calibration(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Tables (own, factor, smoothed), each (tasks x bins x width), float64; None while nothing is moved yet.
 
-    def forward(self, h: Tensor, y: Tensor, epoch: int) -> Tensor:
-        """Features for each task's head, (tasks x batch x width): calibrated where the row has that task's label.
+        For the head of task t the features h of a training row in bin b become (h - own[t, b]) * factor[t, b] +
+        smoothed[t, b], that is (h - m1) sqrt(clip(v2 / v1)) + m2 with mean m1 and variance v1 of the bin and m2 and v2
+        smoothed over bins. A feature that does not vary in its bin is left alone (by 0, 1, 0), and so is a row in whose
+        bin next to nothing varies.
 
         Args:
-            h: representation (batch x width), or one for each task (tasks x batch x width).
-            y: standardised targets (batch x tasks), NaN where there is no label.
             epoch: counted from 0.
         """
-        h = h.expand(len(self.bin_edges), *h.shape[-2:])
         # The released code's first smoothed statistics come one epoch later.
         first = self.options["start_update"] + (2 if self.options["variant"] == "released" else 1)
         if epoch < max(self.options["start_smooth"], first):
-            return h
-        bins = self.bin_of(y)
-        task = torch.arange(len(bins))[:, None]
-        own = self.running_mean[task, bins], self.running_variance[task, bins]
-        smoothed = self.smoothed_mean[task, bins], self.smoothed_variance[task, bins]
-        calibrated = calibrate(h, own, smoothed, (self.options["clip_low"], self.options["clip_high"]))
-        moved = self.regression[:, None] & ~y.isnan().T
-        return torch.where(moved[..., None], calibrated, h)
+            return None
+        v1 = self.running_variance
+        varies = (v1 > 0) & (v1.sum(axis=-1, keepdims=True) >= 1e-10)
+        ratio = self.smoothed_variance / np.where(varies, v1, 1.0)
+        factor = np.sqrt(np.clip(ratio, self.options["clip_low"], self.options["clip_high"]))
+        own, smoothed = (np.where(varies, mean, 0.0) for mean in (self.running_mean, self.smoothed_mean))
+        return own, np.where(varies, factor, 1.0), smoothed
 
-    @torch.no_grad()
-    def end_of_epoch(self, h: Tensor, y: Tensor, epoch: int) -> None:
+    def end_of_epoch(self, h: np.ndarray, epoch: int) -> None:
         """Take in the features of all training rows as they are before smoothing.
 
         Args:
             h: representation (rows x width), or one for each task (tasks x rows x width).
-            y: standardised targets (rows x tasks), NaN where there is no label.
             epoch: the epoch that ends, counted from 0.
         """
         start = self.options["start_update"]
@@ -173,19 +169,29 @@ class Smoothing(nn.Module):
             return
         if self.options["variant"] == "released" and epoch > start:
             self._smooth()
-        h = h.expand(len(self.bin_edges), *h.shape[-2:])
         kept = 0.0 if epoch == start else self.options["momentum"]
-        bins = self.bin_of(y)
-        for task in torch.nonzero(self.regression)[:, 0].tolist():
-            rows = ~y[:, task].isnan()
-            count, *now = bin_statistics(h[task, rows], bins[task, rows], self.options["bins"])
+        for task, members in enumerate(self._members):
+            seen = np.array([len(rows) > 0 for rows in members])
+            if not seen.any():
+                continue
+            now = bin_statistics(h if h.ndim == 2 else h[task], members)
             for running, new in zip((self.running_mean[task], self.running_variance[task]), now, strict=True):
-                seen = count > 0
-                running[seen] = (kept * running[seen] + (1 - kept) * new[seen]).to(running.dtype)
+                running[seen] = kept * running[seen] + (1 - kept) * new[seen]
                 fill_empty(running, ~seen)
         if self.options["variant"] == "paper":
             self._smooth()
 
     def _smooth(self) -> None:
-        self.smoothed_mean.copy_(self.smoother @ self.running_mean)
-        self.smoothed_variance.copy_(self.smoother @ self.running_variance)
+        # By einsum, whose sums do not depend on the number of threads.
+        for statistic in ("mean", "variance"):
+            running = getattr(self, f"running_{statistic}")
+            setattr(self, f"smoothed_{statistic}", np.einsum("kb,tbw->tkw", self._smoother, running))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of the statistics by name: all that it remembers from epoch to epoch."""
+        return {name: getattr(self, name).copy() for name in _STATE}
+
+    def load_state(self, values: Mapping[str, np.ndarray]) -> None:
+        """Take back what ``state`` gave."""
+        for name in _STATE:
+            setattr(self, name, np.array(values[name], dtype=np.float64))

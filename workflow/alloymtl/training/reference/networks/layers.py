@@ -1,4 +1,4 @@
-"""Layers that architectures are built of.
+"""Layers that networks are built of, and the numbers that they start from.
 
 Dropout masks come from outside, so that every engine drops the same units.
 """
@@ -6,13 +6,14 @@ Dropout masks come from outside, so that every engine drops the same units.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from alloymtl.training.initial import draw
 
 
 class Backbone(nn.Module):
@@ -106,9 +107,11 @@ class Heads(nn.Module):
         self.hidden = hidden
         if hidden:
             self.weight_in = nn.Parameter(torch.empty(n_tasks, width, hidden))
+            self.weight_in.fan_in = width
             self.bias_in = nn.Parameter(torch.empty(n_tasks, 1, hidden))
         last = hidden or width
         self.weight_out = nn.Parameter(torch.empty(n_tasks, last, 1))
+        self.weight_out.fan_in = last
         self.bias_out = nn.Parameter(torch.empty(n_tasks, 1, 1))
 
     def forward(self, h: Tensor) -> Tensor:
@@ -119,67 +122,20 @@ class Heads(nn.Module):
         return torch.baddbmm(self.bias_out, h, self.weight_out).squeeze(-1).T
 
 
-class BackboneAndHeads(nn.Module):
-    """One backbone, one head per task.
-
-    Args:
-        n_features: number of features.
-        n_tasks: number of outputs.
-        training: ``hidden`` and ``dropout``.
-        options: ``head``, hidden units of each head.
-
-    Attributes:
-        units: dropout decisions that a row needs.
-    """
-
-    def __init__(self, n_features: int, n_tasks: int, training: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.units = sum(training["hidden"])
-        self.backbone = Backbone(n_features, training["hidden"], training["dropout"])
-        self.heads = Heads(n_tasks, training["hidden"][-1], options["head"])
-
-    def represent(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """What the heads are given: (rows x width), or (tasks x rows x width), one for each head."""
-        return self.backbone(x, keep)
-
-    def read_out(self, h: Tensor) -> Tensor:
-        """Outputs (rows x tasks) of a representation: standardised values, or logits of class 1."""
-        return self.heads(h)
-
-    def forward(self, x: Tensor, keep: Tensor | None) -> Tensor:
-        """Outputs (rows x tasks) of features."""
-        return self.read_out(self.represent(x, keep))
-
-    def shared_parameters(self) -> list[nn.Parameter]:
-        """Parameters that every task's loss depends on."""
-        return [p for p in self.backbone.parameters() if p.requires_grad]
-
-    def last_shared(self) -> list[nn.Parameter]:
-        """Weights of the last linear map that all tasks share."""
-        return [self.backbone.linear[-1].weight]
-
-    def penalty(self) -> Tensor | None:
-        """What is added to the loss: nothing."""
-        return None
-
-
 def initialise(network: nn.Module, rng: np.random.Generator) -> None:
-    """Draw all weights and biases of linear maps from U(-1/sqrt(fan in), 1/sqrt(fan in)), torch's own default.
+    """Draw all weights and biases of linear maps, and all embeddings (see ``training.initial.draw``).
 
     NumPy draws, so that an engine without torch can start from the same numbers. Scales and shifts of batch
-    normalisation keep 1 and 0; parameters with an ``init_scale`` attribute are normal with that SD (embeddings).
+    normalisation keep 1 and 0; parameters with an ``init_scale`` attribute are normal with that SD (embeddings). The
+    last dimension of a weight is its fan in, unless an attribute ``fan_in`` says otherwise.
     """
     norms = {id(p) for m in network.modules() if isinstance(m, nn.BatchNorm1d) for p in m.parameters()}
     fan_in = 1
     for name, parameter in network.named_parameters():
         if id(parameter) in norms:
             continue
-        shape = tuple(parameter.shape)
-        if hasattr(parameter, "init_scale"):
-            values = rng.normal(0.0, parameter.init_scale, shape)
-        else:
-            if "weight" in name:  # a bias follows its weight and shares its fan in
-                fan_in = shape[-2] if len(shape) == 3 else shape[-1]
-            values = rng.uniform(-1.0, 1.0, shape) / np.sqrt(fan_in)
+        if "weight" in name:  # a bias follows its weight and shares its fan in
+            fan_in = getattr(parameter, "fan_in", parameter.shape[-1])
+        values = draw(tuple(parameter.shape), rng, fan_in, getattr(parameter, "init_scale", None))
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(values))

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from alloymtl.methods.layers import initialise
-from alloymtl.run import Part
+from alloymtl.run import Part, reference_module
 from alloymtl.training.dataset import TrainingRows
+from alloymtl.training.reference.networks.layers import initialise
 
 torch.set_num_threads(1)  # one thread a job: many jobs run side by side, and results do not depend on the cores
 torch.use_deterministic_algorithms(True)
@@ -51,6 +51,22 @@ def plain_loss(output: Tensor, y: Tensor, regression: Tensor) -> Tensor:
     return torch.where(regression, squared, cross_entropy)
 
 
+def moved(h: Tensor, bins: Tensor, tables: Sequence[Tensor] | None) -> Tensor:
+    """Features for each task's head, (tasks x batch x width), moved as ``Smoothing.calibration`` says.
+
+    Args:
+        h: representation (batch x width), or one for each task (tasks x batch x width).
+        bins: bin of each row for each task, (tasks x batch), -1 where it has none.
+        tables: ``own``, ``factor`` and ``smoothed``, each (tasks x bins x width); None: nothing is moved.
+    """
+    h = h.expand(len(bins), *h.shape[-2:])
+    if tables is None:
+        return h
+    task = torch.arange(len(bins))[:, None]
+    own, factor, smoothed = (table[task, bins.clamp(min=0)] for table in tables)
+    return torch.where((bins >= 0)[..., None], (h - own) * factor + smoothed, h)
+
+
 class Engine:
     """Takes optimiser steps on the network of one stage.
 
@@ -84,7 +100,7 @@ class Engine:
         frozen: bool = False,
         measure_every: int = 0,
     ) -> None:
-        modules = {kind: importlib.import_module(part.module) for kind, part in parts.items()}
+        modules = {k: importlib.import_module(parts[k].module) for k in ("loss", "smoothing", "balancer")}
         n_tasks = len(rows.regression)
         self.training = training
         self.x = torch.from_numpy(rows.x)
@@ -92,9 +108,8 @@ class Engine:
         self.labelled = torch.from_numpy(rows.labelled.astype(np.float32))
         self.regression = torch.tensor(list(rows.regression))
         self.coefficients = torch.from_numpy(coefficients.astype(np.float32))
-        self.network = modules["architecture"].Network(
-            rows.x.shape[1], n_tasks, training, parts["architecture"].options
-        )
+        network = importlib.import_module(reference_module("networks", parts["architecture"])).Network
+        self.network = network(rows.x.shape[1], n_tasks, training, parts["architecture"].options)
         initialise(self.network, rng)
         self.units = self.network.units
         if start is not None:
@@ -104,7 +119,7 @@ class Engine:
                 self.network.backbone.calibrate(self.x)
             self.network.backbone.freeze()
         self.measure_every, self.grams = measure_every, []
-        self._set_loss(rows, modules["loss"], parts["loss"].options)
+        self._set_loss(rows, modules["loss"], parts["loss"])
         self._set_smoothing(rows, modules["smoothing"], parts["smoothing"].options)
         self._set_balancer(n_tasks, modules["balancer"], parts["balancer"].options)
         own = list(self.loss.parameters())
@@ -118,24 +133,25 @@ class Engine:
             groups, lr=training["learning_rate"], weight_decay=training["weight_decay"], fused=True
         )
 
-    def _set_loss(self, rows: TrainingRows, module: Any, options: Mapping[str, Any]) -> None:
+    def _set_loss(self, rows: TrainingRows, module: Any, part: Part) -> None:
         """The loss of the regression tasks, and the weight of each row in it (1 for the classes)."""
         columns = np.flatnonzero(rows.regression)
         weights = rows.labelled.astype(np.float64)
         if len(columns):
-            weights[:, columns] = module.row_weights(rows.x, rows.y[:, columns], options)
+            weights[:, columns] = module.row_weights(rows.x, rows.y[:, columns], part.options)
         self.weights = torch.from_numpy(weights.astype(np.float32))
-        self.loss = module.Loss(rows.y[:, columns], options)
+        form = importlib.import_module(reference_module("losses", part))
+        self.loss: nn.Module = form.Loss(rows.y[:, columns], module, part.options)
         self.continuous = torch.from_numpy(columns)
         self.classes = torch.from_numpy(np.flatnonzero(~np.asarray(rows.regression)))
 
     def _set_smoothing(self, rows: TrainingRows, module: Any, options: Mapping[str, Any]) -> None:
         """Smoothing of the representation by label, where the method has one."""
-        self.smoothing: nn.Module | None = None
+        self.smoothing = None
         if module.Smoothing is not None:
-            y = np.where(np.asarray(rows.regression), rows.y, np.nan).astype(np.float32)
-            self.smoothed_y = torch.from_numpy(y)
+            y = np.where(np.asarray(rows.regression), rows.y, np.nan)
             self.smoothing = module.Smoothing(y, self.training["hidden"][-1], options)
+            self.bins = torch.from_numpy(self.smoothing.bins)
             self.network.backbone.drops_last = False  # units are dropped after smoothing, or it would fill them again
 
     def _set_balancer(self, n_tasks: int, module: Any, options: Mapping[str, Any]) -> None:
@@ -191,6 +207,11 @@ class Engine:
         order = torch.from_numpy(np.concatenate(batches))
         x, y, labelled, weights = self.x[order], self.y[order], self.labelled[order], self.weights[order]
         kept = torch.from_numpy(keep)
+        tables = None
+        if self.smoothing is not None:
+            bins = self.bins[:, order]
+            found = self.smoothing.calibration(number - 1)
+            tables = None if found is None else [torch.from_numpy(table).to(x.dtype) for table in found]
         self.grams = []
         outputs = []
         start = 0
@@ -200,7 +221,7 @@ class Engine:
             mask = kept[rows].to(x.dtype)
             h = self.network.represent(x[rows], mask)
             if self.smoothing is not None:
-                h = self.smoothing(h, self.smoothed_y[order[rows]], number - 1)
+                h = moved(h, bins[:, rows], tables)
                 h = self.network.backbone.drop_last(h, mask)
             output = self.network.read_out(h)
             weighted = self.coefficients * self.task_losses(output, rows, y, labelled, weights)
@@ -213,7 +234,7 @@ class Engine:
         if self.smoothing is not None:
             self.network.eval()
             with torch.no_grad():
-                self.smoothing.end_of_epoch(self.network.represent(self.x, None), self.smoothed_y, number - 1)
+                self.smoothing.end_of_epoch(self.network.represent(self.x, None).numpy(), number - 1)
         sums = (plain_loss(torch.cat(outputs), y, self.regression) * labelled).double().sum(0)
         return (sums / labelled.double().sum(0)).numpy()
 
@@ -337,17 +358,13 @@ class Engine:
         """Take back what ``parameters`` gave."""
         self.network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in values.items()})
 
-    def _companions(self) -> dict[str, nn.Module]:
-        """Modules beside the network that hold state."""
-        found = {"loss": self.loss}
-        return found if self.smoothing is None else {**found, "smoothing": self.smoothing}
-
     def moments(self) -> dict[str, np.ndarray]:
         """A copy of all else that the next step depends on: of Adam, the loss, the smoothing and the balancer."""
         adam = self.optimiser.state_dict()["state"]
         copied = {f"adam.{i}.{key}": value.numpy().copy() for i, part in adam.items() for key, value in part.items()}
-        for name, module in self._companions().items():
-            copied |= {f"{name}.{key}": value.numpy().copy() for key, value in module.state_dict().items()}
+        copied |= {f"loss.{key}": value.numpy().copy() for key, value in self.loss.state_dict().items()}
+        if self.smoothing is not None:
+            copied |= {f"smoothing.{key}": value for key, value in self.smoothing.state().items()}
         return {**copied, "balancer.state": self.state.copy()}
 
     def load_moments(self, values: Mapping[str, np.ndarray]) -> None:
@@ -362,8 +379,9 @@ class Engine:
             adam.setdefault(int(index), {})[key] = torch.from_numpy(value)
         whole = self.optimiser.state_dict()
         self.optimiser.load_state_dict({"state": adam, "param_groups": whole["param_groups"]})
-        for name, module in self._companions().items():
-            module.load_state_dict({key: torch.from_numpy(value) for key, value in parts.get(name, {}).items()})
+        self.loss.load_state_dict({key: torch.from_numpy(value) for key, value in parts.get("loss", {}).items()})
+        if self.smoothing is not None:
+            self.smoothing.load_state(parts["smoothing"])
         self.state = parts["balancer"]["state"]
 
 
