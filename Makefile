@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .SUFFIXES:
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help paper quick public ship verify setup test lint lock clean-env
+.PHONY: help paper quick public ship verify setup test lint bench lock clean-env
 
 CORES ?= all
 CONFIG ?= config/config.yaml
@@ -53,6 +53,9 @@ lint: setup ## check format and lint of Python and of the workflow
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+bench: setup ## compare the engines' speed with the loop everyone writes
+	@python -m bench $(ARGS)
 
 lock: ## write envs/requirements.lock and envs/pipeline.yaml anew from envs/requirements.in
 	@sh envs/setup.sh lock

@@ -1,6 +1,8 @@
 """A small study to train on, and engines and runs made of its parts."""
 
 import contextlib
+import dataclasses
+import importlib
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,6 @@ from alloymtl.data.split import split
 from alloymtl.run import Part, Run, Target
 from alloymtl.training import job
 from alloymtl.training.dataset import TrainingRows, build
-from alloymtl.training.reference.engine import Engine
 from alloymtl.training.streams import stream
 
 TRAINING = {
@@ -50,6 +51,8 @@ def a_run(method="hard", seed=1, tasks=TASKS, parts=(), options=(), diagnostics=
 
 def an_engine(run, x, y, weights=None, regression=(True, True, False), **more):
     """An engine on given rows, whatever the run's data."""
+    from alloymtl.training.reference.engine import Engine  # imports torch
+
     rows = TrainingRows(x.astype(np.float32), y.astype(np.float32), tuple(regression))
     weights = np.ones(y.shape[1]) if weights is None else np.asarray(weights, float)
     return Engine(rows, weights, run.parts, run.training, stream(3, ["a"], "initialisation"), **more)
@@ -108,6 +111,39 @@ def in_double(engine):
     engine.loss.double()
     for name in ("x", "y", "labelled", "weights", "coefficients"):
         setattr(engine, name, getattr(engine, name).double())
+
+
+def engines(run, rows, coefficients, real=np.float32, start=None, **more):
+    """The compiled engine and the reference of one specification, both in the precision ``real``.
+
+    Nothing is handed from one to the other. In double precision the reference is given all that it would round to
+    single precision as it is: the numbers that it draws, the rows' weights, the table of a mixture.
+    """
+    import torch
+
+    from alloymtl.training.compiled.engine import Engine as Compiled
+    from alloymtl.training.reference.engine import Engine as Reference
+
+    def seed():
+        return stream(3, ["a"], "initialisation")
+
+    of_compiled = None if start is None else {n: v for n, v in start.items() if not n.endswith("tracked")}
+    compiled = Compiled(rows, coefficients, run.parts, run.training, seed(), start=of_compiled, real=real, **more)
+    if real is np.float32:
+        return compiled, Reference(rows, coefficients, run.parts, run.training, seed(), start=start, **more)
+    wide = dataclasses.replace(rows, x=rows.x.astype(real))
+    torch.set_default_dtype(torch.float64)
+    try:
+        reference = Reference(wide, coefficients, run.parts, run.training, seed(), start=start, **more)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    in_double(reference)
+    reference.coefficients = torch.from_numpy(np.asarray(coefficients, real))
+    columns, loss = np.flatnonzero(rows.regression), run.parts["loss"]
+    if len(columns):
+        weights = importlib.import_module(loss.module).row_weights(rows.x, rows.y[:, columns], loss.options)
+        reference.weights[:, torch.from_numpy(columns)] = torch.from_numpy(weights)
+    return compiled, reference
 
 
 def same(one, other):

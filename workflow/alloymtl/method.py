@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alloymtl import components
+from alloymtl import components, engines
 from alloymtl.errors import UserError
 from alloymtl.run import FOLDERS, Part, modules
 
@@ -54,8 +54,8 @@ class Method:
             source: name of the config, for messages.
 
         Raises:
-            UserError: a part or an option does not exist, parts do not go together, or what is to be measured is not
-                there.
+            UserError: a part or an option does not exist, parts do not go together, the engine does not know a part,
+                or what is to be measured is not there.
         """
         key = f"{source}: methods.{name}"
         parts = {
@@ -68,7 +68,9 @@ class Method:
             what = f"an experiment keeps its gradients, and architecture {architecture!r} shares no parameters."
             raise UserError(key, what, "leave the method out of that experiment.")
         title = values.get("title", name.replace("_", " "))
-        return cls(name, title, parts, {**training, **values["training"]}, diagnostics)
+        settings = {**training, **values["training"]}
+        settings["engine"] = engines.chosen(settings, parts, key)
+        return cls(name, title, parts, settings, diagnostics)
 
 
 def check_distinct(methods: Iterable[Method], source: str) -> None:

@@ -26,7 +26,7 @@ from alloymtl.training.dataset import Dataset, build
 from alloymtl.training.job import Outcome, fingerprint, train
 from alloymtl.training.loop import Observer
 
-LIBRARIES = ("numpy", "pandas", "pyarrow", "scikit-learn", "torch")
+LIBRARIES = ("numba", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "torch")
 log = logging.getLogger("alloymtl")
 
 

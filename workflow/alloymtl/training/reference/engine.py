@@ -67,6 +67,13 @@ def moved(h: Tensor, bins: Tensor, tables: Sequence[Tensor] | None) -> Tensor:
     return torch.where((bins >= 0)[..., None], (h - own) * factor + smoothed, h)
 
 
+def _columns(numbers: np.ndarray) -> slice | Tensor:
+    """Columns of a tensor; a slice where they are neighbours, which costs a fraction of taking them one by one."""
+    if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return slice(int(numbers[0]), int(numbers[-1]) + 1)
+    return torch.from_numpy(numbers)
+
+
 class Engine:
     """Takes optimiser steps on the network of one stage.
 
@@ -126,6 +133,7 @@ class Engine:
         shared = {id(p) for p in self.network.shared_parameters()}
         trained = [p for p in self.network.parameters() if p.requires_grad]
         self.specific = [*(p for p in trained if id(p) not in shared), *own]
+        self.learned = [*trained, *own]
         groups: list[dict[str, Any]] = [{"params": trained}]
         if own:
             groups.append({"params": own, "lr": parts["loss"].options["sigma_rate"], "weight_decay": 0.0})
@@ -142,8 +150,10 @@ class Engine:
         self.weights = torch.from_numpy(weights.astype(np.float32))
         form = importlib.import_module(reference_module("losses", part))
         self.loss: nn.Module = form.Loss(rows.y[:, columns], module, part.options)
-        self.continuous = torch.from_numpy(columns)
-        self.classes = torch.from_numpy(np.flatnonzero(~np.asarray(rows.regression)))
+        classes = np.flatnonzero(~np.asarray(rows.regression))
+        self.continuous, self.classes = _columns(columns), _columns(classes)
+        self.kinds = (len(columns) > 0, len(classes) > 0)
+        self.places = torch.from_numpy(np.argsort(np.concatenate([columns, classes])))
 
     def _set_smoothing(self, rows: TrainingRows, module: Any, options: Mapping[str, Any]) -> None:
         """Smoothing of the representation by label, where the method has one."""
@@ -171,16 +181,15 @@ class Engine:
         """
         y, labelled, weights = y[rows], labelled[rows], weights[rows]
         counts = labelled.sum(0)
-        if not len(self.classes):
-            losses = self.loss(output, y, labelled, weights)
-        else:
+        parts = []
+        if self.kinds[0]:
+            r = self.continuous
+            parts.append(self.loss(output[:, r], y[:, r], labelled[:, r], weights[:, r]))
+        if self.kinds[1]:
             c = self.classes
             each = functional.binary_cross_entropy_with_logits(output[:, c], y[:, c], reduction="none")
-            of_classes = (each * labelled[:, c]).sum(0) / counts[c].clamp(min=1)
-            losses = torch.zeros_like(counts).index_copy(0, c, of_classes)
-            if len(self.continuous):
-                r = self.continuous
-                losses = losses.index_copy(0, r, self.loss(output[:, r], y[:, r], labelled[:, r], weights[:, r]))
+            parts.append((each * labelled[:, c]).sum(0) / counts[c].clamp(min=1))
+        losses = torch.cat(parts)[self.places] if len(parts) > 1 else parts[0]
         if self.training["reduction"] == "label_mean":
             losses = losses * counts / counts.sum()
         return losses
@@ -226,7 +235,8 @@ class Engine:
             output = self.network.read_out(h)
             weighted = self.coefficients * self.task_losses(output, rows, y, labelled, weights)
             present = labelled[rows].any(0)
-            self.optimiser.zero_grad(set_to_none=True)
+            for parameter in self.learned:
+                parameter.grad = None
             measured = self.measure_every and step % self.measure_every == 0 and present.sum() > 1
             self._backward(weighted, present, draws[step], bool(measured))
             self.optimiser.step()
