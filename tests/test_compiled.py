@@ -153,12 +153,12 @@ def of_compiled(engine, values):
 
 def of_reference(engine, what):
     """Something about each parameter that is trained, by its name."""
-    found = {}
-    for name, parameter in engine.network.named_parameters():
-        if parameter.requires_grad:
-            value = parameter.grad if what == "grad" else engine.optimiser.state[parameter][what]
-            found[name] = value.numpy()
-    return found
+    trained = {name: p for name, p in engine.network.named_parameters() if p.requires_grad}
+    whole = engine.learned[0]
+    values = (whole.grad if what == "grad" else engine.optimiser.state[whole][what]).numpy()
+    ends = np.cumsum([p.numel() for p in trained.values()])
+    parts = zip(trained.items(), np.split(values, ends[:-1]), strict=True)
+    return {name: part.reshape(p.shape) for (name, p), part in parts}
 
 
 def sigma_of(engine):

@@ -111,6 +111,7 @@ def in_double(engine):
     engine.loss.double()
     for name in ("x", "y", "labelled", "weights", "coefficients"):
         setattr(engine, name, getattr(engine, name).double())
+    engine.set_optimiser()
 
 
 def engines(run, rows, coefficients, real=np.float32, start=None, **more):

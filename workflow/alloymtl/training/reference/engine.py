@@ -74,6 +74,21 @@ def _columns(numbers: np.ndarray) -> slice | Tensor:
     return torch.from_numpy(numbers)
 
 
+def side_by_side(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
+    """One vector that holds some parameters: they become views of it, and their gradients views of its gradient.
+
+    An optimiser then has one tensor to update, not some fourteen small ones.
+    """
+    whole = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in parameters]))
+    whole.grad = torch.zeros_like(whole)
+    start = 0
+    for parameter in parameters:
+        part = slice(start, start + parameter.numel())
+        parameter.data, parameter.grad = whole.data[part].view_as(parameter), whole.grad[part].view_as(parameter)
+        start = part.stop
+    return whole
+
+
 class Engine:
     """Takes optimiser steps on the network of one stage.
 
@@ -129,16 +144,23 @@ class Engine:
         self._set_loss(rows, modules["loss"], parts["loss"])
         self._set_smoothing(rows, modules["smoothing"], parts["smoothing"].options)
         self._set_balancer(n_tasks, modules["balancer"], parts["balancer"].options)
+        self.sigma_rate = parts["loss"].options.get("sigma_rate", 0.0)
+        self.set_optimiser()
+
+    def set_optimiser(self) -> None:
+        """Adam on all that is trained, as it lies and in the precision that it has."""
         own = list(self.loss.parameters())
         shared = {id(p) for p in self.network.shared_parameters()}
         trained = [p for p in self.network.parameters() if p.requires_grad]
         self.specific = [*(p for p in trained if id(p) not in shared), *own]
-        self.learned = [*trained, *own]
-        groups: list[dict[str, Any]] = [{"params": trained}]
+        self.learned = [side_by_side(trained), *own]
+        groups: list[dict[str, Any]] = [{"params": self.learned[:1]}]
         if own:
-            groups.append({"params": own, "lr": parts["loss"].options["sigma_rate"], "weight_decay": 0.0})
+            groups.append({"params": own, "lr": self.sigma_rate, "weight_decay": 0.0})
+        for parameter in own:
+            parameter.grad = torch.zeros_like(parameter)
         self.optimiser = torch.optim.Adam(
-            groups, lr=training["learning_rate"], weight_decay=training["weight_decay"], fused=True
+            groups, lr=self.training["learning_rate"], weight_decay=self.training["weight_decay"], fused=True
         )
 
     def _set_loss(self, rows: TrainingRows, module: Any, part: Part) -> None:
@@ -234,11 +256,10 @@ class Engine:
                 h = self.network.backbone.drop_last(h, mask)
             output = self.network.read_out(h)
             weighted = self.coefficients * self.task_losses(output, rows, y, labelled, weights)
-            present = labelled[rows].any(0)
             for parameter in self.learned:
-                parameter.grad = None
-            measured = self.measure_every and step % self.measure_every == 0 and present.sum() > 1
-            self._backward(weighted, present, draws[step], bool(measured))
+                parameter.grad.zero_()
+            measured = self.measure_every and step % self.measure_every == 0
+            self._backward(weighted, labelled[rows], draws[step], bool(measured))
             self.optimiser.step()
             outputs.append(output.detach())
         if self.smoothing is not None:
@@ -248,18 +269,21 @@ class Engine:
         sums = (plain_loss(torch.cat(outputs), y, self.regression) * labelled).double().sum(0)
         return (sums / labelled.double().sum(0)).numpy()
 
-    def _backward(self, weighted: Tensor, present: Tensor, draws: np.ndarray, measured: bool) -> None:
+    def _backward(self, weighted: Tensor, labelled: Tensor, draws: np.ndarray, measured: bool) -> None:
         """Set the gradients of all parameters for one step.
 
         Args:
             weighted: coefficient x loss of each task.
-            present: whether each task has a labelled row in the batch.
+            labelled: 1 where there is a label (rows x tasks).
             draws: random numbers for the balancer.
-            measured: whether to keep the Gram matrix.
+            measured: whether to keep the Gram matrix, where there is more than one task.
         """
         penalty = self.network.penalty()
         shared = self.network.shared_parameters()
         gradients = None
+        if measured or self.scope is not None:
+            present = labelled.any(0)
+            measured = measured and present.sum() > 1
         if measured or self.scope == "shared":
             gradients = self.gradients(weighted, present, shared)
         if measured:
@@ -277,10 +301,11 @@ class Engine:
         if self.scope == "shared":
             own = torch.autograd.grad((of_heads * weighted).sum(), self.specific, retain_graph=True, allow_unused=True)
             for parameter, gradient in zip(self.specific, own, strict=True):
-                parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+                if gradient is not None:
+                    parameter.grad.copy_(gradient)
             combined, start = of_shared @ gradients, 0
             for parameter in shared:
-                parameter.grad = combined[start : start + parameter.numel()].view_as(parameter)
+                parameter.grad.copy_(combined[start : start + parameter.numel()].view_as(parameter))
                 start += parameter.numel()
         elif torch.equal(of_shared, of_heads):
             (of_shared * weighted).sum().backward(retain_graph=True)

@@ -75,11 +75,12 @@ class Backbone(nn.Module):
             keep: 1 for a unit that is kept, 0 for one that is dropped, (rows x sum of widths); None in evaluation.
         """
         start = 0
+        factors = None if keep is None else keep * self.scale
         for linear, norm, width in zip(self.linear, self.norm, self.widths, strict=True):
             x = functional.relu(norm(linear(x)))
             last = linear is self.linear[-1]
             if keep is not None and (self.drops_last if last else not self.frozen):
-                x = x * keep[:, start : start + width] * self.scale
+                x = x * factors[:, start : start + width]
             start += width
         return x
 

@@ -45,7 +45,7 @@ class Backbones(nn.Module):
             flat = torch.bmm(h, weight.transpose(1, 2)).transpose(0, 1).reshape(rows, self.n_tasks * width)
             flat = functional.relu(norm(flat))
             if keep is not None:
-                flat = flat * keep[:, start : start + flat.shape[1]] * self.scale
+                flat = flat * (keep[:, start : start + flat.shape[1]] * self.scale)
             start += flat.shape[1]
             h = flat.reshape(rows, self.n_tasks, width).transpose(0, 1)
         return h
