@@ -19,7 +19,7 @@ help: ## this list
 	@echo 'options, each as NAME=VALUE:'
 	@echo '  CORES      how many cores to use (all)'
 	@echo '  CONFIG     the study that `ship` and `verify` are about (config/config.yaml)'
-	@echo '  ARGS       further arguments for Snakemake, such as ARGS="tables" or ARGS=--dry-run'
+	@echo '  ARGS       further arguments for Snakemake, such as ARGS="tables" or ARGS=--dry-run, or for `bench`'
 	@echo '  PYTHON     the interpreter to build .venv on (the first Python 3.11 or newer on PATH)'
 	@echo '  PIP_ARGS   further options for pip; to get torch without CUDA, gigabytes smaller:'
 	@echo '             PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"'

@@ -78,7 +78,7 @@ def imports(path):
             yield node.module
 
 
-@pytest.mark.parametrize("folder", ["workflow", "tests", "envs"])
+@pytest.mark.parametrize("folder", ["workflow", "tests", "envs", "bench"])
 def test_whatever_is_imported_is_a_direct_requirement(folder):
     providers = packages_distributions()
     files = sorted((ROOT / folder).rglob("*.py"))
