@@ -24,7 +24,7 @@ CONFIG = ROOT / "config" / "config.yaml"
 BOUND_TARGET = 1.6
 """How many times the lower bound a step of hard sharing may take."""
 # Turns of like length, a tenth of a second or two: so many steps for loops on torch, an epoch for compiled ones.
-_STEPS = {"naive": 100, "torchjd": 30, "reference": 60, "compiled": None}
+_STEPS = {"naive": 100, "torchjd": 30, "reference": 200, "compiled": None}
 
 Turn = Callable[[], float]
 """Takes a turn and returns microseconds a step."""

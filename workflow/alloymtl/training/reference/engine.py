@@ -18,6 +18,7 @@ from alloymtl.training.reference.networks.layers import initialise
 
 torch.set_num_threads(1)  # one thread a job: many jobs run side by side, and results do not depend on the cores
 torch.use_deterministic_algorithms(True)
+torch.utils.deterministic.fill_uninitialized_memory = False  # it would fill every new tensor first; none is read unset
 
 
 @contextmanager
@@ -175,7 +176,8 @@ class Engine:
         classes = np.flatnonzero(~np.asarray(rows.regression))
         self.continuous, self.classes = _columns(columns), _columns(classes)
         self.kinds = (len(columns) > 0, len(classes) > 0)
-        self.places = torch.from_numpy(np.argsort(np.concatenate([columns, classes])))
+        places = np.argsort(np.concatenate([columns, classes]))
+        self.places = None if (np.diff(places) > 0).all() else torch.from_numpy(places)
 
     def _set_smoothing(self, rows: TrainingRows, module: Any, options: Mapping[str, Any]) -> None:
         """Smoothing of the representation by label, where the method has one."""
@@ -211,7 +213,9 @@ class Engine:
             c = self.classes
             each = functional.binary_cross_entropy_with_logits(output[:, c], y[:, c], reduction="none")
             parts.append((each * labelled[:, c]).sum(0) / counts[c].clamp(min=1))
-        losses = torch.cat(parts)[self.places] if len(parts) > 1 else parts[0]
+        losses = torch.cat(parts) if len(parts) > 1 else parts[0]
+        if self.places is not None:  # tasks of both kinds stand in mixed order
+            losses = losses[self.places]
         if self.training["reduction"] == "label_mean":
             losses = losses * counts / counts.sum()
         return losses
@@ -237,7 +241,7 @@ class Engine:
         self.network.train()
         order = torch.from_numpy(np.concatenate(batches))
         x, y, labelled, weights = self.x[order], self.y[order], self.labelled[order], self.weights[order]
-        kept = torch.from_numpy(keep)
+        kept = torch.from_numpy(keep).to(x.dtype)
         tables = None
         if self.smoothing is not None:
             bins = self.bins[:, order]
@@ -249,7 +253,7 @@ class Engine:
         for step, batch in enumerate(batches):
             rows = slice(start, start + len(batch))
             start += len(batch)
-            mask = kept[rows].to(x.dtype)
+            mask = kept[rows]
             h = self.network.represent(x[rows], mask)
             if self.smoothing is not None:
                 h = moved(h, bins[:, rows], tables)
@@ -279,10 +283,9 @@ class Engine:
             measured: whether to keep the Gram matrix, where there is more than one task.
         """
         penalty = self.network.penalty()
-        shared = self.network.shared_parameters()
         gradients = None
         if measured or self.scope is not None:
-            present = labelled.any(0)
+            shared, present = self.network.shared_parameters(), labelled.any(0)
             measured = measured and present.sum() > 1
         if measured or self.scope == "shared":
             gradients = self.gradients(weighted, present, shared)
