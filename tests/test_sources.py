@@ -20,14 +20,25 @@ def names(*modules):
     return {Path(f).relative_to("alloymtl").as_posix() for f in sources(modules, PACKAGE.parent)}
 
 
-def test_training_depends_on_its_method_and_neither_on_others_nor_on_what_only_reports():
-    method = Study.from_config(read(CONFIG), "cfg").methods["hard"]
+ENGINES = {
+    "reference": {"engine", "networks/shared", "networks/layers", "losses/squared"},
+    "compiled": {"engine", "layout", "kernels/epoch", "kernels/losses", "jit"},
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_training_depends_on_its_method_and_engine_and_on_no_other_nor_on_what_only_reports(engine):
+    config = read(CONFIG)
+    method = Study.from_config({**config, "training": {**config.get("training", {}), "engine": engine}}, "cfg").methods[
+        "hard"
+    ]
     hard = names("alloymtl.evaluation.job", *method.modules())
     assert {"training/dataset.py", "evaluation/metrics.py", "methods/architectures/hard.py"} <= hard
-    assert {f"training/reference/{f}.py" for f in ("engine", "networks/shared", "networks/layers")} <= hard
-    assert {"training/reference/losses/squared.py", "methods/losses/mse.py"} <= hard
-    assert not hard & {"methods/architectures/structured.py", "training/reference/networks/structured.py"}
-    assert "training/reference/losses/mixture.py" not in hard
+    assert {"methods/losses/mse.py", *(f"training/{engine}/{file}.py" for file in ENGINES[engine])} <= hard
+    others = {"methods/architectures/structured.py", "methods/losses/gai.py", "methods/balancers/pcgrad.py"}
+    assert not hard & others
+    assert not hard & {"training/reference/networks/structured.py", "training/reference/losses/mixture.py"}
+    assert not [f for f in hard for other in ENGINES if other != engine and f.startswith(f"training/{other}/")]
     unrelated = ("paper/", "progress/", "data/", "study.py", "config.py", "cli.py", "evaluation/compare.py")
     assert not [f for f in hard if f.startswith(unrelated) and f != "data/__init__.py"]
 
