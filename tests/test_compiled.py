@@ -71,7 +71,7 @@ def python(code, **environment):
 
 def told(process):
     """What a process printed, read as JSON, once it has ended well."""
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=900)
     assert process.returncode == 0, err
     return json.loads(out)
 
