@@ -92,6 +92,8 @@ is_installed() {
     [ "$(cat $stamp 2>/dev/null)" = "$here $(cksum <envs/requirements.lock)" ]
 }
 install_environment() {
+    # Through a link the environment of another checkout would be emptied.
+    [ ! -L .venv ] || fail ".venv is a link to $(readlink .venv). Remove it: rm .venv"
     # The stamp goes first and comes back last: an interrupted set-up has none.
     rm -f $stamp
     usable || { say "creating .venv with $1"; "$1" -m venv --clear .venv; }

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alloymtl.files import write_parquet
+from alloymtl.files import write_csv, write_parquet
 from alloymtl.paper import layout
 from alloymtl.run import FOLDERS
 from paper_world import FILES, MadeUpStudy
@@ -350,6 +350,18 @@ def without(study, root, name, drop):
     write_parquet(root / f"{name}.parquet", changed)
     copy = object.__new__(MadeUpStudy)
     copy.spec, copy.inputs = study.spec, {**study.inputs, name: root / f"{name}.parquet"}
+    return copy
+
+
+def sharing(study, root, first, second, both):
+    """A copy of a study's inputs in which so many alloys have labels of two tasks."""
+    table = pd.read_csv(study.inputs["profile_overlap"])
+    pair = [{a, b} == {first, second} for a, b in zip(table["task_a"], table["task_b"], strict=True)]
+    either = study.sizes[first] + study.sizes[second] - both
+    table.loc[pair, ["both", "either"]] = both, either
+    copy = without(study, root, "conflict", lambda conflict: conflict)
+    copy.inputs["profile_overlap"] = root / "profile_overlap.csv"
+    write_csv(copy.inputs["profile_overlap"], table.assign(jaccard=table["both"] / table["either"]))
     return copy
 
 

@@ -11,12 +11,21 @@ import pandas as pd
 from alloymtl.evaluation import claims, compare, conflict, synergy
 from alloymtl.evaluation import metrics as measure
 from alloymtl.files import write_csv, write_json, write_parquet
+from paper_world_data import write_leakage, write_profile
 
 CELL = ["method", "level", "split_seed", "seed"]
 FILES = {
     **dict.fromkeys(("metrics", "comparisons", "relations", "histories", "predictions", "split"), "parquet"),
     **dict.fromkeys(("runs", "gradients", "similarity", "conflict", "tails", "synergy"), "parquet"),
-    **{"level_comparisons": "parquet", "ingest": "json", "claims": "csv", "audit": "csv"},
+    **{
+        "level_comparisons": "parquet",
+        "ingest": "json",
+        "claims": "csv",
+        "audit": "csv",
+        "leakage": "csv",
+        "rejects": "csv",
+    },
+    **dict.fromkeys(("profile_tasks", "profile_histograms", "profile_overlap", "profile_elements"), "csv"),
 }
 CLAIMS = Path(__file__).parents[1] / "paper/reported/2512.22740/claims.yaml"
 MOST_TEST_ROWS = 300  # predictions drawn for a task, so that large made-up tasks stay quick
@@ -45,6 +54,8 @@ class MadeUpStudy:
         self.experiments = {e["name"]: e for e in spec["experiments"]}
         self._rng = np.random.default_rng(7)
         self._write_data()
+        write_profile(self)
+        write_leakage(self)
         self._write_runs()
         self.compare()
         self._write_diagnostics()
@@ -75,15 +86,22 @@ class MadeUpStudy:
                 rows.append(pd.DataFrame(table))
         write_parquet(self.inputs["split"], pd.concat(rows))
         sources = [
-            {"path": f"{t}.csv", "task": t, "sha256": "", "rows": n + 5, "accepted": n, "merged": 3, "rejected": 2}
+            {"path": f"raw/{t}.csv", "task": t, "sha256": "", "rows": n + 5, "accepted": n, "merged": 3, "rejected": 2}
             for t, n in self.sizes.items()
         ]
+        found = {"format": "delimited", "encoding": "cp949", "separator": ";", "decimal": ",", "sheet": None}
+        found |= {"of": "labels", "member": "", "skipped": 0}
+        readings = [{"task": s["task"], "file": s["path"], "rows": s["rows"], **found} for s in sources]
+        rejected = {"rule": "id.duplicate", "reason": "duplicate id"}
+        summary = [{"task": t, **rejected, "rows": 2} for t in self.sizes]
+        rejects = [{"file": s["path"], "row": n, "task": s["task"], **rejected} for s in sources for n in (7, 9)]
+        write_csv(self.inputs["rejects"], pd.DataFrame(rejects))
         pairs = {f"{a}|{b}": 0 for a, b in combinations(self.sizes, 2)}
         reasons = {"duplicate id": 2 * len(self.sizes)}
         report = {"sources": sources, "reasons": reasons, "invalid": 0, "first_invalid": None}
         kinds = {t["name"]: t["kind"] for t in self.spec["tasks"]}
         classes = {t: {"0": n - n // 3, "1": n // 3} for t, n in self.sizes.items() if kinds[t] == "classification"}
-        report |= {"classes": classes}
+        report |= {"classes": classes, "readings": readings, "summary": summary}
         report |= {"alloys": sum(self.sizes.values()), "labels": dict(self.sizes), "overlap": pairs}
         write_json(self.inputs["ingest"], report)
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alloymtl.data.composition import _fractions, alloy_ids, identities, systems
+from alloymtl.data.composition import alloy_ids, identities, systems
 from alloymtl.data.formula import FormulaError, parse_formula
+from alloymtl.data.fractions import _fractions
 from alloymtl.data.units import convert
 from alloymtl.errors import UserError
 

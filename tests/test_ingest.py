@@ -11,21 +11,19 @@ from hypothesis import strategies as st
 
 from alloymtl import files
 from alloymtl.cli import main
-from alloymtl.config import read
 from alloymtl.data.check import check
 from alloymtl.data.ingest import ingest
 from alloymtl.errors import UserError
-from alloymtl.study import Study
 from alloymtl.task import Source, Task
 
-ROOT = Path(__file__).parents[1]
-PUBLIC = ROOT.parent / "shared/data"
 DATA = {
     "elements": ["Al", "Fe", "Co"],
     "composition_tolerance": 0.01,
     "decimals": 2,
     "invalid_rows": "stop",
     "other_elements": "stop",
+    "traces": 0,
+    "missing": ["-", "n/a"],
     "repeats": "mean",
 }
 ALLOYS = [f"L{n},{10 + n},{90 - n},0,{n + 1}" for n in range(12)]  # twelve different ones, labels 1 to 12
@@ -42,8 +40,8 @@ def write(tmp_path, monkeypatch):
     return write
 
 
-def composition(basis="at.%", formula=None, columns=None):
-    return {"basis": basis, "formula": formula, "columns": columns}
+def composition(basis="at.%", formula=None, columns=None, lists=None, table=None):
+    return {"basis": basis, "formula": formula, "columns": columns, "lists": lists, "table": table}
 
 
 def hardness(path="raw.csv", **changes):
@@ -73,7 +71,9 @@ def rejected(task, **data):
         ("M,,,,5", ("sum of the element columns", "0", "empty composition")),
         ("M,20,80,0,-3", ("HV", "-3", "label below 0 GPa")),
         ("M,20,80,0,hard", ("HV", "hard", "label is not a number")),
-        ("M,20,80,0,inf", ("HV", "inf", "label is not finite in GPa")),
+        ("M,20,80,0,inf", ("HV", "inf", "label is not a number")),
+        ("M,20,80,0,1e999", ("HV", "1e999", "label is not finite in GPa")),
+        ("M,1e308,1e308,0,1", ("sum of the element columns", "inf", "amounts are too large to be added")),
         ("L3,20,80,0,5", ("lot", "L3", "duplicate id")),
         ("M,20,30,40,hard", ("sum of the element columns", "90", "amounts do not sum to 100 (within 1)")),
     ],
@@ -133,6 +133,14 @@ def test_classes_are_read_by_their_text_and_conflicts_reject_all_rows_of_the_all
     assert alloys[["alloy", "y:glass", "n:glass"]].values.tolist() == [["Al20.00Fe80.00", 1.0, 2]]
 
 
+def test_a_row_of_more_cells_than_the_header_has_is_rejected_and_shows_the_first_of_them(write):
+    write([*ALLOYS, "M,20,80,0,5,6", "N,20,80,0,5,,"])
+    assert rejected(hardness()) == [(14, "", "6", "6 cells where the header has 5")]
+    report = ingest(DATA, [hardness()])[2]
+    with pytest.raises(UserError, match=r"^raw.csv, row 14: 6 cells where the header has 5: '6'.*separator"):
+        check(report, DATA, "rejects.csv")
+
+
 def test_a_class_with_one_member_stops_the_build(write):
     write([*(f"{n},{100 - n},0,O" for n in range(20)), "30,0,70,X"], header="Al,Fe,Co,class")
     report = ingest(DATA, [glass()])[2]
@@ -160,15 +168,14 @@ def test_a_task_with_few_labels_stops_the_build(write):
         ("lot,Al,Fe,HV\n1,2,98,4\n", {"composition": composition(columns={"Al": "Al", "Fe": "Fe%"})}, "columns.Fe"),
         ("lot,Al,Al,HV\n1,2,98,4\n", {}, "2 columns are named 'Al'"),
         ("lot,a,b,HV\n1,2,98,4\n", {}, "no column is named by an element"),
-        ("lot,Al,HV\n1,100,4\n2,100,4,5\n", {}, "raw.csv, row 3: there are 4 cells where the header has 3"),
-        ("lot;Al;Fe;HV\n1;2;98;4\n", {}, "only one column.*hardness.sources.0..separator to ';'"),
+        ("lot;Al;Fe;HV\n1;2;98;4\n", {"separator": ","}, "only one column.*hardness.sources.0..separator to ';'"),
         ("lot,Al,HV\n1,100,4\n", {"unit": "GPaa"}, "tasks.hardness.sources.0..unit: unknown unit 'GPaa'"),
         ("lot,Al,HV\n1,100,4\n", {"unit": "uohm_cm"}, "cannot be converted to 'GPa'"),
         ("lot,Al,HV\n1,100,4\n", {"encoding": "utf8x"}, "cannot be read as 'utf8x'"),
         (
             "lot,Al,경도\n1,100,4\n".encode("cp949"),
-            {"label": "경도"},
-            "cannot be read as 'utf-8-sig'.*sources.0..encoding to 'cp949'",
+            {"label": "경도", "encoding": "utf-8"},
+            "cannot be read as 'utf-8'.*sources.0..encoding to 'cp949'",
         ),
     ],
 )
@@ -224,7 +231,7 @@ def test_weights_units_and_repeats_end_in_one_label(write):
 DEFECTS = {
     "good": None,
     "no value": lambda r: {**r, "HV": ""},
-    "label is not a number": lambda r: {**r, "HV": "n/a"},
+    "label is not a number": lambda r: {**r, "HV": "soft"},
     "label below 0 GPa": lambda r: {**r, "HV": "-1"},
     "negative amount": lambda r: {**r, "Al": "-5"},
     "amount is not a number": lambda r: {**r, "Fe": "5O"},
@@ -294,7 +301,9 @@ def test_the_steps_run_from_the_command_line_and_say_a_mistake_in_one_line(write
     out = {"alloys": "a.parquet", "rejects": "rejects.csv", "report": "ingest.json"}
     named = [f"{name}={path}" for name, path in out.items()]
     assert main(["ingest", "--spec", json.dumps({"data": DATA, "tasks": [task]}), "--out", *named]) == 0
-    assert Path("rejects.csv").read_text() == "file,row,column,value,reason\nraw.csv,14,HV,-3,label below 0 GPa\n"
+    mend = '"correct the cell, or set tasks.hardness.minimum."'
+    line = f"raw.csv,,14,hardness,HV,-3,label.minimum,label below 0 GPa,{mend}"
+    assert Path("rejects.csv").read_text() == f"file,member,row,task,column,value,rule,reason,mend\n{line}\n"
     before = {path: files.sha256(path) for path in out.values()}
     main(["ingest", "--spec", json.dumps({"data": DATA, "tasks": [task]}), "--out", *named])
     assert {path: files.sha256(path) for path in out.values()} == before
@@ -306,26 +315,3 @@ def test_the_steps_run_from_the_command_line_and_say_a_mistake_in_one_line(write
     spec = json.dumps({"data": {**DATA, "invalid_rows": "reject"}, "rejects": "rejects.csv"})
     assert main(["check", "--spec", spec, "--in", "report=ingest.json", "--out", "checked=checked.json"]) == 0
     assert files.read_json("checked.json")["labels"] == {"hardness": 12}
-
-
-def test_the_public_study_has_common_labels_and_every_row_is_accounted_for(monkeypatch):
-    config = read(ROOT / "config/public.yaml")
-    if not PUBLIC.is_dir():
-        pytest.skip(f"the public data sets are not there ({PUBLIC})")
-    monkeypatch.chdir(ROOT)
-    study = Study.from_config(config)
-    study.check_sources()
-    alloys, rejects, report = ingest(study.data, study.tasks)
-    check(report, study.data, "rejects.csv")
-    rows = {(s["path"].split("/")[-2], s["task"]): s["rows"] for s in report["sources"]}
-    assert rows["cu_alloys", "hardness"] == 1831
-    assert rows["mpea", "hardness"] == 1545
-    assert rows["xiong", "amorphous"] == 6470
-    assert sum(rows.values()) == len(rejects) + sum(s["accepted"] + s["merged"] for s in report["sources"])
-    assert report["overlap"]["resistivity|hardness"] > 50
-    assert report["overlap"]["resistivity|amorphous"] > 200
-    # Known magnitudes, in microohm centimetre: silver conducts best, with 1.59; metallic glasses are near 200.
-    best = alloys.loc[alloys["y:resistivity"].idxmin(), ["alloy", "y:resistivity"]].tolist()
-    assert best == ["Ag100.00", pytest.approx(1.59, abs=0.01)]
-    glasses = alloys.loc[(alloys["y:amorphous"] == 1) & alloys["y:resistivity"].notna(), "y:resistivity"]
-    assert 130 < glasses.median() < 300

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations, product
 
 import numpy as np
@@ -15,7 +14,6 @@ from scipy import stats
 
 from alloymtl.errors import UserError
 from alloymtl.experiment import Experiment
-from alloymtl.files import write_json
 from alloymtl.paper import figures
 from alloymtl.paper.figures import soft as figure_soft
 from alloymtl.paper.figures.style import colours, paper_style
@@ -30,6 +28,7 @@ from paper_fixture import (
     drop_one_run,
     full_experiments,
     run_figures,
+    sharing,
     specification,
     two,
     without,
@@ -208,12 +207,7 @@ def test_figure7_leaves_out_a_measure_that_is_not_defined(drawn, tmp_path):
 
 @pytest.mark.parametrize(("shared", "text"), [(0, "0%"), (2, "0.1%"), (164, "11%"), (800, "95%")])
 def test_figure7_names_the_overlap_of_labels(drawn, tmp_path, shared, text):
-    study = without(drawn[0], tmp_path, "conflict", lambda table: table)
-    ingest = json.loads(study.inputs["ingest"].read_text())
-    ingest["overlap"]["hardness|amorphous"] = shared
-    study.inputs["ingest"] = tmp_path / "ingest.json"
-    write_json(study.inputs["ingest"], ingest)
-    figure, _ = draw(study, "figure7_cosine")
+    figure, _ = draw(sharing(drawn[0], tmp_path, "hardness", "amorphous", shared), "figure7_cosine")
     title = next(t for t in (ax.get_title(loc="left") for ax in figure.axes) if t.startswith("Hardness / Amorphous"))
     assert title.endswith(f"label overlap {text}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections import Counter
@@ -32,6 +31,7 @@ from paper_fixture import (
     needs_latex,
     on_other_tasks,
     run_tables,
+    sharing,
     without,
 )
 
@@ -296,12 +296,9 @@ def test_conflict_stands_beside_the_overlap_of_labels(made, shown):
     assert (found["common_labels"] == 0).all()
 
 
-def test_overlap_is_counted_whatever_the_order_of_the_pair(made, tmp_path):
-    study, _ = made
-    ingest = json.loads(study.inputs["ingest"].read_text())
-    ingest["overlap"] = {"amorphous|hardness": 40, "resistivity|hardness": 0}
-    (tmp_path / "ingest.json").write_text(json.dumps(ingest))
-    material = Material(PaperStudy.from_spec(study.spec), {**study.inputs, "ingest": tmp_path / "ingest.json"})
+def test_overlap_counts_the_alloys_that_two_tasks_share(made, tmp_path):
+    study = sharing(made[0], tmp_path, "hardness", "amorphous", 40)
+    material = Material(PaperStudy.from_spec(study.spec), study.inputs)
     found = table_conflict.make(material).data.set_index(["first", "second"])[["common_labels", "jaccard"]]
     assert (found.loc[("hardness", "amorphous")] == [40, 40 / (800 + 840 - 40)]).all(axis=None)
     assert (found.loc[("resistivity", "hardness")] == 0).all(axis=None)

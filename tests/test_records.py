@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from alloymtl.errors import UserError
-from alloymtl.evaluation import collect, manifest, records, verify
+from alloymtl.evaluation import collect, manifest, records, renew, verify
 from alloymtl.evaluation.coverage import Coverage, data_modules, data_specification, measured_files, rebuilds
 from alloymtl.evaluation.manifest import NAME, TABLES, Manifest, checksum, prefix
 from alloymtl.evaluation.metrics import NAMES
@@ -150,9 +150,8 @@ def collect_all(study, shipped=None):
     return found
 
 
-def ship(study, before=None):
-    """Ship what is collected, as `make ship` does; the bytes of each file."""
-    spec = {
+def ship_spec(study):
+    return {
         "study": study.name,
         "studies": {
             name: {
@@ -166,9 +165,13 @@ def ship(study, before=None):
             for name, one in studies(study).items()
         },
     }
+
+
+def ship(study, before=None):
+    """Ship what is collected, as `make ship` does; the bytes of each file."""
     made = Path(study.root, "records")
     records.step(
-        spec,
+        ship_spec(study),
         {} if before is None else {"shipped": before / NAME},
         {"manifest": made / NAME},
     )
@@ -310,6 +313,32 @@ def test_data_that_differ_in_their_last_digits_are_the_same_data(shipped):
     frame.to_parquet(features, compression="gzip")
     found = collect_all(shipped, SHIPPED)
     assert {table: found[table] for table in TABLES} == before
+
+
+def renewed(study):
+    """Renew the shipped records for a study, as `make renew` does."""
+    inputs, outputs = {"manifest": SHIPPED / NAME}, {"manifest": Path(study.root, "renewed", NAME)}
+    renew.step(ship_spec(study), inputs, outputs)
+    shutil.copy(outputs["manifest"], SHIPPED / NAME)
+
+
+def test_records_can_be_made_to_stand_for_a_new_config_of_the_same_data_and_of_no_other(shipped):
+    before = (SHIPPED / NAME).read_text()
+    other = tiny(data={"elements": ["Al", "Cu"], "traces": 0.5})
+    assert covered(other) == {"": set(), "grouped": set()}
+    renewed(other)
+    assert covered(other) == folders(other)
+    assert covered(shipped) == {"": set(), "grouped": set()}
+    renewed(shipped)
+    assert (SHIPPED / NAME).read_text() == before
+    path = Path(shipped.root, "data/split/42.parquet")
+    frame = pd.read_parquet(path)
+    frame.loc[0, "partition"] = "train"
+    frame.to_parquet(path)
+    with pytest.raises(UserError, match=r"split/42\.parquet: the records in records/tiny were made from other data"):
+        renewed(other)
+    with pytest.raises(UserError, match="they hold runs of split seed 42, which the config does not have"):
+        renewed(tiny(split_seeds=[7]))
 
 
 @settings(max_examples=30)

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from alloymtl.data.clusters import composition_clusters, fractions_of
+from alloymtl.data.split import KINDS as SPLITS
 from alloymtl.data.split import counts, split
 from alloymtl.errors import UserError
 from alloymtl.run import PARTITIONS
 from alloymtl.training.dataset import at_level
 
-SETTINGS = {"kind": "stratified", "validation": 0.15, "test": 0.15, "strata": 10}
+SETTINGS = {"kind": "stratified", "validation": 0.15, "test": 0.15, "strata": 10, "clusters": 12}
 KINDS = {"a": "regression", "b": "regression", "c": "classification"}
 
 
@@ -31,7 +33,27 @@ def table(sizes, overlap=0, seed=0, systems=12):
         y[rows] = rng.permutation(np.arange(size) % 3 == 0) if task == "c" else rng.normal(size=size)
         frame[f"y:{task}"] = y
         start += size
-    return frame
+    fractions = np.random.default_rng([seed, 1]).dirichlet(np.ones(4), n)
+    return frame.assign(**{f"x:{e}": c for e, c in zip(("Al", "Co", "Ni", "Ti"), fractions.T, strict=True)})
+
+
+def group_of(frame, kind):
+    """What a kind of split keeps together."""
+    if kind == "clustered":
+        return composition_clusters(fractions_of(frame), SETTINGS["clusters"])
+    return frame["system" if kind == "grouped" else "alloy"]
+
+
+def measured_again(frame, extra, seed):
+    """The table with some of its alloys measured several times, the label of each the mean of its rows."""
+    rng = np.random.default_rng([seed, 2])
+    rows = []
+    for alloy, more in zip(frame.to_dict("records"), rng.permutation(extra), strict=True):
+        offsets = rng.permutation(np.arange(more + 1) - more / 2)
+        for number, offset in enumerate(offsets, 1):
+            own = {f"y:{t}": alloy[f"y:{t}"] + offset for t in KINDS if KINDS[t] == "regression"}
+            rows.append({**alloy, **own, "alloy": alloy["alloy"] + (f"#{number}" if number > 1 else "")})
+    return pd.DataFrame(rows)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +88,7 @@ def test_regression_labels_are_spread_alike_over_partitions():
     sizes=st.tuples(*[st.integers(40, 160)] * 3),
     overlap=st.integers(0, 40),
     seed=st.integers(0, 2**31),
-    kind=st.sampled_from(["stratified", "grouped"]),
+    kind=st.sampled_from(SPLITS),
 )
 @settings(max_examples=60, deadline=None)
 def test_every_label_is_placed_once_and_an_alloy_never_in_two_partitions(sizes, overlap, seed, kind):
@@ -76,13 +98,48 @@ def test_every_label_is_placed_once_and_an_alloy_never_in_two_partitions(sizes, 
     except UserError:
         if kind == "stratified":
             raise
-        reject()  # so few systems that some partition cannot have both classes
+        reject()  # so few groups that some partition cannot have both classes
     for task in KINDS:
         assert set(result[result.task == task].alloy) == set(frame.alloy[frame[f"y:{task}"].notna()])
     assert not result.duplicated(["alloy", "task"]).any()
     assert (result.groupby("alloy").partition.nunique() == 1).all()
-    if kind == "grouped":
-        assert (result.merge(frame[["alloy", "system"]]).groupby("system").partition.nunique() == 1).all()
+    grouped = result.merge(frame[["alloy"]].assign(group=group_of(frame, kind)))
+    assert (grouped.groupby("group").partition.nunique() == 1).all()
+
+
+@given(most=st.integers(1, 4), overlap=st.integers(0, 40), seed=st.integers(0, 2**31), kind=st.sampled_from(SPLITS))
+@settings(max_examples=30, deadline=None)
+def test_all_measurements_of_an_alloy_lie_where_its_mean_would(most, overlap, seed, kind):
+    frame = table({"a": 120, "b": 60, "c": 60}, overlap, seed, systems=30)
+    rows = measured_again(frame, np.arange(len(frame)) % (most + 1), seed)
+    try:
+        of_means = split(frame, KINDS, {**SETTINGS, "kind": kind}, seed)
+    except UserError:
+        reject()
+    result = split(rows, KINDS, {**SETTINGS, "kind": kind}, seed)
+    for task in KINDS:
+        labelled = rows.alloy[rows[f"y:{task}"].notna()]
+        own = result[result.task == task]
+        assert own.alloy.tolist() == labelled.tolist()
+        assert sorted(own.order) == list(range(len(own)))
+    result["alloy"] = result.alloy.str.replace(r"#\d+", "", regex=True)
+    columns = ["alloy", "task", "partition"]
+    expected, found = (t[columns].drop_duplicates().sort_values(columns).to_numpy() for t in (of_means, result))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_clusters_are_of_alike_compositions():
+    centres = np.random.default_rng(0).permutation(np.eye(6) * 0.8 + 0.2 / 6)
+    family = np.random.default_rng(1).integers(0, 6, 600)
+    fractions = np.clip(centres[family] + np.random.default_rng(2).normal(0, 0.02, (600, 6)), 0, None)
+    found = composition_clusters(fractions / fractions.sum(1, keepdims=True), 6)
+    assert len(set(zip(family, found, strict=True))) == len(set(found)) == 6
+
+
+def test_more_clusters_than_compositions_is_said():
+    frame = table({"a": 40, "b": 40, "c": 44})
+    with pytest.raises(UserError, match=r"split.clusters: 200 clusters cannot be made of 124 compositions."):
+        split(frame, KINDS, {**SETTINGS, "kind": "clustered", "clusters": 200}, 7)
 
 
 @given(n=st.integers(50, 400), first=st.integers(1, 400), second=st.integers(1, 400), seed=st.integers(0, 2**31))

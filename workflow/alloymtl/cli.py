@@ -1,5 +1,7 @@
 """The command line: ``python -m alloymtl STEP --spec JSON --in NAME=PATH ... --out NAME=PATH ... --log FILE``.
 
+``python -m alloymtl inspect FILE...`` is for people: it proposes the config of files that are seen for the first time.
+
 A step is a function ``(spec, inputs, outputs)``: the part of the study that decides its output, the paths it reads and
 the paths it writes. Steps are imported only when called, so that each pays for the libraries it needs and no others.
 """
@@ -11,7 +13,8 @@ import importlib
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,13 @@ STEPS = {
     "features": "alloymtl.data.features:step",
     "split": "alloymtl.data.split:step",
     "splits": "alloymtl.data.splits:step",
+    "leakage": "alloymtl.data.leakage:step",
+    "profile": "alloymtl.data.profile:step",
     "train": "alloymtl.evaluation.job:step",
     "collect": "alloymtl.evaluation.collect:step",
     "compare": "alloymtl.evaluation.compare:step",
     "ship": "alloymtl.evaluation.records:step",
+    "renew": "alloymtl.evaluation.renew:step",
     "verify": "alloymtl.evaluation.verify:step",
     "verdict": "alloymtl.evaluation.verify:verdict",
     "conflict": "alloymtl.evaluation.conflict:step",
@@ -41,6 +47,8 @@ STEPS = {
     "numbers": "alloymtl.paper.numbers:step",
     "render": "alloymtl.paper.render:step",
 }
+INSPECT = "inspect"
+EPILOG = f"`python -m alloymtl {INSPECT} FILE...` proposes the config of files that are seen for the first time."
 log = logging.getLogger("alloymtl")
 
 
@@ -60,7 +68,7 @@ def _specification(text: str) -> Any:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m alloymtl", description="One step of the pipeline.")
+    parser = argparse.ArgumentParser(prog="python -m alloymtl", description="One step of the pipeline.", epilog=EPILOG)
     parser.add_argument("step", choices=sorted(STEPS), metavar="STEP", help=", ".join(sorted(STEPS)))
     spec = "the part of the study that decides the output, as JSON, or @ and the path of a file that holds it"
     parser.add_argument("--spec", default="{}", help=spec)
@@ -78,24 +86,52 @@ class TerminalFormatter(logging.Formatter):
         return f"{'warning: ' * (record.levelno == logging.WARNING)}{record.getMessage()}"
 
 
-def _start_log(path: Path | None) -> None:
+@contextmanager
+def _logging_to(path: Path | None) -> Iterator[None]:
     """Everything goes to the log file; progress and warnings go to the terminal too."""
     log.setLevel(logging.DEBUG)
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.INFO)
     terminal.setFormatter(TerminalFormatter())
-    log.addHandler(terminal)
+    handlers: list[logging.Handler] = [terminal]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(path, mode="w", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        log.addHandler(file)
+        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        handlers[-1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for handler in handlers:
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+            handler.close()
+
+
+def _inspect(arguments: Sequence[str]) -> int:
+    """Print the proposal for some files."""
+    parser = argparse.ArgumentParser(prog="python -m alloymtl inspect", description="Propose the config of new files.")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a file, a folder, an archive or a pattern")
+    options = parser.parse_args(arguments)
+    try:
+        print(importlib.import_module("alloymtl.data.inspection").inspect(options.files), end="")
+    except UserError as mistake:
+        print(f"error: {mistake}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step; 0 if it ended well, 1 after a mistake of the user's, 2 after one of ours."""
-    options = _parser().parse_args(arguments)
-    _start_log(options.log)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == [INSPECT]:
+        return _inspect(given[1:])
+    options = _parser().parse_args(given)
+    with _logging_to(options.log):
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         module, function = STEPS[options.step].split(":")
         step = getattr(importlib.import_module(module), function)

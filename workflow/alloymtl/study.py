@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from alloymtl.config import of_control, validate
+from alloymtl.data.raw.places import files
 from alloymtl.errors import UserError, suggestion
 from alloymtl.experiment import Experiment
 from alloymtl.method import GRADIENTS, Method, check_distinct
 from alloymtl.run import Level, Run
-from alloymtl.task import Task
+from alloymtl.task import Location, Task
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,34 @@ class Study:
         """
         for task in self.tasks:
             for number, source in enumerate(task.sources):
-                if source.path in self.simulated_paths or Path(source.path).is_file():
-                    continue
-                key = f"tasks.{task.name}.sources[{number}].path"
-                origin = f"get it from {source.url}" if source.url else "put the file there"
-                raise UserError(source.path, "this raw file does not exist.", f"{origin}, or set {key} in the config.")
+                for location, part in zip(source.locations, ("", ".composition.table"), strict=False):
+                    if location.path not in self.simulated_paths and not files(location.path):
+                        key = f"tasks.{task.name}.sources[{number}]{part}.path"
+                        raise UserError(
+                            location.path, _absent(location), f"{_origin(location)}, or set {key} in the config."
+                        )
         for control in self.controls.values():
             control.check_sources()
+
+    def raw_files(self) -> list[str]:
+        """The files that its tasks are read from, those behind folders and patterns too, each once."""
+        paths = dict.fromkeys(
+            where.path for task in self.tasks for source in task.sources for where in source.locations
+        )
+        found = {path: [path] if path in self.simulated_paths else files(path) for path in paths}
+        return list(dict.fromkeys(file for behind in found.values() for file in behind))
+
+
+def _absent(location: Location) -> str:
+    if Path(location.path).is_dir():
+        return "this folder holds no file that can be read as a table."
+    if any(mark in location.path for mark in "*?["):
+        return "no file fits this pattern."
+    return "this raw file does not exist."
+
+
+def _origin(location: Location) -> str:
+    return f"get it from {location.url}" if location.url else "put the file there"
 
 
 def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root: str, raw: str) -> Study:
@@ -225,7 +247,9 @@ def _simulated_source(task: str, kind: str, simulation: Mapping[str, Any], raw: 
         "classes": {"O": 1, "X": 0} if simulation["boolean"] == "O/X" else {"0": 0, "1": 1},
         "id": "sample",
         "encoding": simulation["encoding"],
-        "composition": {"basis": "at.%", "formula": None, "columns": None},
+        "separator": ",",
+        "decimal": ".",
+        "composition": {"basis": "at.%", "formula": None, "columns": None, "lists": None, "table": None},
     }
 
 
@@ -246,10 +270,10 @@ def _task(name: str, values: Mapping[str, Any], simulation: Mapping[str, Any] | 
     if not task.is_regression and (task.transform != "none" or task.unit):
         raise UserError(key, "a class has neither unit nor transform.", "remove them.")
     for number, item in enumerate(task.sources):
-        formula, columns = item.composition["formula"], item.composition["columns"]
-        if formula is not None and columns is not None:
+        given = [name for name in ("formula", "columns", "lists") if item.composition.get(name) is not None]
+        if len(given) > 1:
             where = f"{key}.sources[{number}].composition"
-            raise UserError(where, "both formula and columns are given.", "keep one of them.")
+            raise UserError(where, f"both {given[0]} and {given[1]} are given.", "keep one of them.")
         if not task.is_regression and set(item.classes or {}) and set(item.classes.values()) == {0}:
             raise UserError(f"{key}.sources[{number}].classes", "no cell text maps to class 1.", "add one.")
     return task

@@ -12,19 +12,49 @@ from typing import Any
 from alloymtl.run import Target
 
 
-@dataclass(frozen=True)
-class Source:
-    """One raw file of a task: where it lies and how its columns are to be read."""
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """Where raw rows lie, and how their text is to be read; what is None is found.
+
+    Attributes:
+        path: a file, a folder, or a pattern with ``*``; archives are looked into.
+        member: pattern of the files in a folder or an archive; None: every table there.
+        sheet: of a workbook.
+        decimal: ``.`` or ``,``.
+        header: row of the column names in text and sheets.
+        url: where to download it, said when it is missing.
+    """
 
     path: str
+    member: str | None = None
+    sheet: str | None = None
+    encoding: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+    header: int = 1
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Location):
+    """Raw rows of a task: where they lie and how their columns are to be read."""
+
     label: str
     composition: Mapping[str, Any]
     unit: str | None = None
     classes: Mapping[str, int] | None = None
     id: str | None = None
-    encoding: str = "utf-8-sig"
-    separator: str = ","
-    url: str = ""
+
+    @property
+    def locations(self) -> tuple[Location, ...]:
+        """All that is read for it: its own rows, and the table of compositions where that is another one."""
+        table = self.composition.get("table")
+        return (self,) if table is None else (self, composition_location(table))
+
+
+def composition_location(table: Mapping[str, Any]) -> Location:
+    """Where a table of compositions lies, from a source's ``composition.table``."""
+    return Location(**{key: value for key, value in table.items() if key != "match"})
 
 
 @dataclass(frozen=True)
@@ -60,9 +90,17 @@ class Task:
     def to_ingest_dict(self) -> dict[str, Any]:
         """What ingestion depends on: no titles, and no addresses of files."""
         shown = {"title", "positive", "negative"}
-        sources = [{k: v for k, v in asdict(s).items() if k != "url"} for s in self.sources]
+        sources = [_without_urls(asdict(s)) for s in self.sources]
         return {k: v for k, v in asdict(self).items() if k not in shown} | {"sources": sources}
 
     def target(self) -> Target:
         """What a training run depends on: no titles, no files."""
         return Target(name=self.name, kind=self.kind, transform=self.transform)
+
+
+def _without_urls(source: Mapping[str, Any]) -> dict[str, Any]:
+    """A source as plain values, without the addresses of its files."""
+    composition, table = dict(source["composition"]), source["composition"].get("table")
+    if table is not None:
+        composition["table"] = {key: value for key, value in table.items() if key != "url"}
+    return {key: value for key, value in source.items() if key != "url"} | {"composition": composition}

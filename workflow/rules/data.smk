@@ -29,7 +29,7 @@ for study in STUDIES:
             name:
                 of(study, "ingest")
             input:
-                raw=[s.path for t in study.tasks for s in t.sources],
+                raw=study.raw_files(),
                 code=code("data.ingest"),
             output:
                 alloys=f"{study.root}/data/alloys.parquet",
@@ -83,6 +83,34 @@ for study in STUDIES:
                 "python -m alloymtl features --spec {params.spec:q} --log {log}"
                 " --in alloys={input.alloys} --out features={output.features}"
 
+        rule:
+            name:
+                of(study, "profile")
+            input:
+                alloys=f"{study.root}/data/alloys.parquet",
+                checked=f"{study.root}/data/checked.json",
+                code=code("data.profile"),
+            output:
+                **{
+                    name: f"{study.root}/data/profile/{name}.csv"
+                    for name in ("tasks", "histograms", "overlap", "elements")
+                },
+            log:
+                f"{logs(study)}/profile.log",
+            conda:
+                "../../envs/pipeline.yaml"
+            params:
+                spec=as_json(
+                    {
+                        "elements": study.data["elements"],
+                        "tasks": [{"name": t.name, "kind": t.kind, "unit": t.unit} for t in study.tasks],
+                    }
+                ),
+                out=lambda wildcards, output: named(output),
+            shell:
+                "python -m alloymtl profile --spec {params.spec:q} --log {log}"
+                " --in alloys={input.alloys} --out {params.out:q}"
+
     # One file for each split seed, so that a further seed leaves the runs of the others alone.
     rule:
         name:
@@ -119,8 +147,29 @@ for study in STUDIES:
         shell:
             "python -m alloymtl splits --in {params.parts:q} --out splits={output.splits} --log {log}"
 
+    rule:
+        name:
+            of(study, "leakage")
+        input:
+            features=f"{study.data_root}/data/features.parquet",
+            splits=[f"{study.root}/data/split/{seed}.parquet" for seed in study.split_seeds],
+            code=code("data.leakage"),
+        output:
+            leakage=f"{study.root}/data/leakage.csv",
+        log:
+            f"{logs(study)}/leakage.log",
+        conda:
+            "../../envs/pipeline.yaml"
+        params:
+            spec=as_json({"split": study.split, "tasks": tasks(study), "seeds": study.split_seeds}),
+            parts=[f"split.{seed}={study.root}/data/split/{seed}.parquet" for seed in study.split_seeds],
+        shell:
+            "python -m alloymtl leakage --spec {params.spec:q} --log {log}"
+            " --in features={input.features} {params.parts:q} --out leakage={output.leakage}"
+
 
 rule data:
     input:
         [f"{study.data_root}/data/{name}" for study in STUDIES for name in ("rejects.csv", "features.parquet")],
-        [f"{study.root}/data/split.parquet" for study in STUDIES],
+        [f"{study.data_root}/data/profile/tasks.csv" for study in STUDIES],
+        [f"{study.root}/data/{name}" for study in STUDIES for name in ("split.parquet", "leakage.csv")],

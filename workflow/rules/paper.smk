@@ -1,15 +1,41 @@
 # Tables, figures, numbers and text.
+from alloymtl.paper.catalogue import category, labels
 from alloymtl.paper.layout import figure_files, render_files, table_files
 
 PAPER_TEMPLATES = os.path.relpath(Path(workflow.basedir) / "paper")
 TABLE_FILES = table_files(ROOT)
 FIGURE_FILES = figure_files(ROOT)
 RENDER_FILES = render_files(ROOT, PAPER_TEMPLATES)
+MARK = "**Simulated data: nothing shown here is evidence about a real alloy.**" if STUDY.simulated else ""
+
+
+def profile_of(study):
+    """Paths of what is known of a study's alloys before training, by name."""
+    folder = f"{study.data_root}/data/profile"
+    return {f"profile_{name}": f"{folder}/{name}.csv" for name in ("tasks", "histograms", "overlap", "elements")}
+
+
+def in_report(files, ending, caption):
+    """Tables or figures by name, those of one ending marked for the HTML report."""
+    marked = dict(files)
+    for name in (name for name in files if name.endswith(f"_{ending}")):
+        stem = name.removesuffix(f"_{ending}")
+        about = {"category": category(stem), "subcategory": f"{caption.capitalize()}s", "labels": labels(stem)}
+        marked[name] = report(files[name], caption=f"../report/{caption}.rst", **about)
+    return marked
+
+
+report: "../report/simulated.rst" if STUDY.simulated else "../report/measured.rst"
+
+
 # All that the paper is made from. Of a control it shows the data, what it scored, and the relations that it learned.
 RESULTS = {
     **tables_of(STUDY, *COLLECTED, *COMPARED, "conflict", "tails", "synergy"),
     "split": f"{ROOT}/data/split.parquet",
     "ingest": f"{ROOT}/data/ingest.json",
+    "rejects": f"{ROOT}/data/rejects.csv",
+    "leakage": f"{ROOT}/data/leakage.csv",
+    **profile_of(STUDY),
     "claims": f"{ROOT}/claims.csv",
     "audit": f"{ROOT}/audit.csv",
     **({"reported": REPORTED["tables"]} if REPORTED else {}),
@@ -20,6 +46,7 @@ RESULTS = {
             **tables_of(control, "metrics", "comparisons", "relations"),
             "split": f"{control.root}/data/split.parquet",
             "ingest": f"{control.data_root}/data/ingest.json",
+            "profile_overlap": profile_of(control)["profile_overlap"],
         }.items()
     },
 }
@@ -31,7 +58,7 @@ rule make_tables:
         study=described(STUDY),
         code=code("paper.tables"),
     output:
-        **TABLE_FILES,
+        **in_report(TABLE_FILES, "csv", "table"),
     log:
         f"{ROOT}/logs/tables.log",
     conda:
@@ -39,6 +66,7 @@ rule make_tables:
     params:
         files=named(RESULTS),
         out=named(TABLE_FILES),
+        mark=MARK,
     shell:
         "python -m alloymtl tables --spec @{input.study} --log {log} --in {params.files:q} --out {params.out:q}"
 
@@ -49,7 +77,7 @@ rule make_figures:
         study=described(STUDY),
         code=code("paper.figures"),
     output:
-        **FIGURE_FILES,
+        **in_report(FIGURE_FILES, "png", "figure"),
     log:
         f"{ROOT}/logs/figures.log",
     conda:
@@ -57,6 +85,7 @@ rule make_figures:
     params:
         files=named(RESULTS),
         out=named(FIGURE_FILES),
+        mark=MARK,
     shell:
         "python -m alloymtl figures --spec @{input.study} --log {log} --in {params.files:q} --out {params.out:q}"
 
@@ -86,7 +115,12 @@ rule render:
         study=described(STUDY),
         code=code("paper.render"),
     output:
-        pdf=f"{ROOT}/paper/paper.pdf",
+        pdf=report(
+            f"{ROOT}/paper/paper.pdf",
+            caption="../report/paper.rst",
+            category="Paper",
+            labels={"number": "PDF", "shows": "The whole paper"},
+        ),
         tex=f"{ROOT}/paper/paper.tex",
         source=f"{ROOT}/paper/paper-arxiv.tar.gz",
     log:
@@ -95,6 +129,7 @@ rule render:
         "../../envs/pipeline.yaml"
     params:
         files=named(RENDER_FILES),
+        mark=MARK,
     shell:
         "python -m alloymtl render --spec @{input.study} --log {log} --in {params.files:q}"
         " --out pdf={output.pdf} tex={output.tex} source={output.source}"

@@ -1,4 +1,5 @@
-# Making shipped records (`ship`), and training some of their runs anew (`verify`).
+# Making shipped records (`ship`), making them stand for a new config or code of the same data (`renew`), and training some
+# of their runs anew (`verify`).
 SAMPLE = {
     f"{prefix(name)}{run.folder}": (name, run.method, run.level, run.split_seed, run.seed)
     for name, run in COVERAGE.sample(STUDY.records["sample"], STUDY.records["seed"])
@@ -32,6 +33,25 @@ rule make_records:
     shell:
         "python -m alloymtl ship --spec {params.spec:q} --log {log} --in {params.shipped:q}"
         " --out manifest={output.manifest}"
+
+
+rule renew:
+    input:
+        [f"{study.data_root}/data/features.parquet" for study in STUDIES],
+        [f"{study.root}/data/split/{seed}.parquet" for study in STUDIES for seed in study.split_seeds],
+        manifest=str(RECORDS / "manifest.json"),
+        code=code("evaluation.renew", *[module for study in STUDIES for module in data_modules(study)]),
+    output:
+        manifest=f"{ROOT}/renewed/manifest.json",
+    log:
+        f"{ROOT}/logs/renew.log",
+    conda:
+        "../../envs/pipeline.yaml"
+    params:
+        spec=ship_spec(),
+    shell:
+        "python -m alloymtl renew --spec {params.spec:q} --log {log}"
+        " --in manifest={input.manifest} --out manifest={output.manifest}"
 
 
 for study in STUDIES:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from alloymtl import files
+from alloymtl.data.raw.names import visible
 from alloymtl.errors import UserError
 
 FEWEST_LABELS = 10
@@ -28,7 +29,7 @@ def check(report: Mapping[str, Any], data: Mapping[str, Any], rejects: str) -> N
         first, many = report["first_invalid"], report["invalid"]
         in_all = "This is the only invalid row; it is" if many == 1 else f"There are {many} invalid rows; all are"
         raise UserError(
-            f"{first['file']}, row {first['row']}, column {first['column']}",
+            f"{_file(first)}, row {first['row']}" + (f", column {first['column']}" if first["column"] else ""),
             f"{first['reason']}: {first['value']!r}. {in_all} listed in {rejects}.",
             f"{first['mend']} Or set data.invalid_rows: reject to go on without invalid rows.",
         )
@@ -41,6 +42,11 @@ def check(report: Mapping[str, Any], data: Mapping[str, Any], rejects: str) -> N
             if members < FEWEST_MEMBERS:
                 what = f"class {name} has {_alloys(members)}, and every partition needs one ({FEWEST_MEMBERS} in all)."
                 raise UserError(f"tasks.{task}", what, f"add data or correct classes; {rejects} lists rejected rows.")
+
+
+def _file(row: Mapping[str, Any]) -> str:
+    file = visible(row["file"])
+    return f"{file}: {visible(row['member'])}" if row["member"] else file
 
 
 def _alloys(count: int) -> str:

@@ -36,11 +36,11 @@ def symbols() -> frozenset[str]:
 
 
 def _column(name: str, elements: Sequence[str]) -> list[float]:
-    return [float(_table()[element][name]) for element in elements]
+    return [float(_table()[element][name] or "nan") for element in elements]
 
 
 def atomic_masses(elements: Sequence[str]) -> list[float]:
-    """Standard atomic weights, in u."""
+    """Standard atomic weights, in u; NaN for an element without a stable isotope."""
     return _column("atomic_mass", elements)
 
 

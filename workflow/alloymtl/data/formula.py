@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -40,6 +41,8 @@ def parse_formula(text: str) -> dict[str, float]:
             raise FormulaError(NOT_A_FORMULA)
         part, number = match.groups()
         amount = 1.0 if number is None else float(number)
+        if not math.isfinite(amount):
+            raise FormulaError(NOT_A_FORMULA)
         position = match.end()
         if part in _OPEN:
             if number is not None:

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from alloymtl.data.numbers import Measured, measured
+from alloymtl.data.rules import Checked, Rule, screen
 from alloymtl.data.screening import Reason, Screening
 from alloymtl.data.units import convert
 from alloymtl.task import Source, Task
 
-NO_VALUE = Reason("no value", "nothing to mend: the row holds no label.", invalid=False)
-NOT_A_NUMBER = Reason("label is not a number", "correct the cell, or empty it.")
+NO_VALUE = Reason("label.missing", "no value", "nothing to mend: the row holds no label.", invalid=False)
+NOT_A_NUMBER = Reason(
+    "label.number", "label is not a number", "correct the cell, empty it, or add its text to data.missing."
+)
+LARGEST = 1e100
+"""Numbers whose squares cannot be added are no labels."""
+OTHER = "*"  # key of `classes` that stands for every text that is not named
 
 
-def read_labels(text: pd.Series, task: Task, source: Source, screening: Screening, key: str) -> np.ndarray:
+def is_missing(text: pd.Series, missing: Sequence[str]) -> np.ndarray:
+    """Mask (rows,) of cells without a value: empty, an empty list, or one of the texts that mean none."""
+    return ((text == "") | (text == "[]") | text.isin(missing)).to_numpy(dtype=bool)
+
+
+def read_labels(
+    text: pd.Series, pointed: pd.Series, task: Task, source: Source, screening: Screening, key: str
+) -> Measured:
     """Labels (rows,) in the study's unit, or classes 0.0 and 1.0; rows that fail are rejected.
+
+    A cell may hold a list of numbers, which counts by its mean; their number and standard deviation are kept. Where a
+    reciprocal is taken the standard deviation is that of first order, |dy/dx| times that of the readings.
 
     Args:
         text: cells of the label column (rows,).
+        pointed: the same with a decimal point.
         task: the property, with its unit and bounds.
         source: the file, with its unit or classes.
         screening: takes the rows that fail.
@@ -27,33 +47,57 @@ def read_labels(text: pd.Series, task: Task, source: Source, screening: Screenin
         UserError: the source's unit is unknown or measures something else.
     """
     if task.is_regression:
-        return _numbers(text, task, source, screening, key)
+        return _numbers(text, pointed, task, source, screening, key)
     return _classes(text, source, screening, key)
 
 
-def _classes(text: pd.Series, source: Source, screening: Screening, key: str) -> np.ndarray:
+def _classes(text: pd.Series, source: Source, screening: Screening, key: str) -> Measured:
     classes = {str(name).strip(): float(value) for name, value in (source.classes or {}).items()}
+    other = classes.pop(OTHER, np.nan)
     labels = text.map(classes).to_numpy(dtype=float, na_value=np.nan)
-    reason = Reason("unknown class", f"correct the cell, or add its text to {key}.classes ({', '.join(classes)}).")
-    screening.reject(np.isnan(labels), reason, source.label, text)
-    return labels
+    labels = np.where(np.isnan(labels), other, labels)
+    mend = f"correct the cell, or add its text to {key}.classes ({', '.join(classes)})."
+    known = Rule(Reason("label.class", "unknown class", mend), np.isfinite)
+    screen([Checked(source.label, labels, text, [known])], screening)
+    return Measured(labels, np.ones(len(labels), dtype=np.int64), np.full(len(labels), np.nan))
 
 
-def _numbers(text: pd.Series, task: Task, source: Source, screening: Screening, key: str) -> np.ndarray:
-    raw = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    screening.reject(np.isnan(raw), NOT_A_NUMBER, source.label, text)
-    labels = convert(raw, source.unit, task.unit, f"{key}.unit")
-    infinite = Reason(f"label is not finite in {task.unit}", "correct the cell, or empty it.")
-    screening.reject(~np.isfinite(labels), infinite, source.label, text)
-    bounds = f"tasks.{task.name}"
+def _numbers(
+    text: pd.Series, pointed: pd.Series, task: Task, source: Source, screening: Screening, key: str
+) -> Measured:
+    raw = measured(pointed)
+    with np.errstate(over="ignore", invalid="ignore"):
+        labels = convert(raw.values, source.unit, task.unit, f"{key}.unit")
+        spreads = _spreads(raw, labels, source.unit, task.unit, f"{key}.unit")
+    is_number = Rule(NOT_A_NUMBER, lambda values: values.notna())
+    both = [Checked(source.label, raw.values, text, [is_number]), Checked(source.label, labels, text, _bounds(task))]
+    screen(both, screening)
+    return Measured(labels, raw.counts, spreads)
+
+
+def _spreads(raw: Measured, labels: np.ndarray, unit: str | None, target: str, where: str) -> np.ndarray:
+    """Standard deviations in the study's unit: the change of the label along that of its readings."""
+    if not np.isfinite(raw.spreads).any():
+        return raw.spreads
+    step = 1e-6 * np.maximum(np.abs(raw.values), 1e-300)
+    slope = (convert(raw.values + step, unit, target, where) - labels) / step
+    return np.abs(slope) * raw.spreads
+
+
+def _bounds(task: Task) -> list[Rule]:
+    """What a label of a regression must keep, beyond being a number."""
+    unit, key = task.unit, f"tasks.{task.name}"
+    mend = f"correct the cell, or set {key}"
+    finite = Reason("label.finite", f"label is not finite in {unit}", "correct the cell, or empty it.")
+    large = Reason("label.finite", f"label beyond {LARGEST:g} {unit}", "correct the cell, or choose another unit.")
+    rules = [Rule(finite, lambda y: ~np.isinf(y)), Rule(large, lambda y: ~(y.abs() > LARGEST))]
     if task.transform == "log10":
         what = "label is not positive, and the task takes its log10"
-        barred = Reason(what, f"correct the cell, or set {bounds}.transform: none.")
-        screening.reject(labels <= 0, barred, source.label, text)
+        rules.append(Rule(Reason("label.positive", what, f"{mend}.transform: none."), lambda y: ~(y <= 0)))
     if task.minimum is not None:
-        low = Reason(f"label below {task.minimum:g} {task.unit}", f"correct the cell, or set {bounds}.minimum.")
-        screening.reject(labels < task.minimum, low, source.label, text)
+        low = Reason("label.minimum", f"label below {task.minimum:g} {unit}", f"{mend}.minimum.")
+        rules.append(Rule(low, lambda y: ~(y < task.minimum)))
     if task.maximum is not None:
-        high = Reason(f"label above {task.maximum:g} {task.unit}", f"correct the cell, or set {bounds}.maximum.")
-        screening.reject(labels > task.maximum, high, source.label, text)
-    return labels
+        high = Reason("label.maximum", f"label above {task.maximum:g} {unit}", f"{mend}.maximum.")
+        rules.append(Rule(high, lambda y: ~(y > task.maximum)))
+    return rules

@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from alloymtl.data.clusters import composition_clusters, fractions_of
+from alloymtl.data.repeats import distinct
 from alloymtl.errors import UserError
 from alloymtl.files import read_parquet, write_parquet
 from alloymtl.run import PARTITIONS
 
+KINDS = ("stratified", "grouped", "clustered")
 log = logging.getLogger("alloymtl")
 
 
@@ -95,28 +98,30 @@ def _draw(rows: np.ndarray, y: np.ndarray, kind: str, n: int, bins: int, seed: i
     return left, taken
 
 
-def grouped(labels: pd.DataFrame, systems: Sequence[str], settings: Mapping[str, Any], seed: int) -> np.ndarray:
-    """Partition of each alloy with all alloys of a chemical system in one partition.
+def grouped(
+    labels: pd.DataFrame, groups: Sequence[str] | np.ndarray, settings: Mapping[str, Any], seed: int
+) -> np.ndarray:
+    """Partition of each alloy with all alloys of a group in one partition.
 
-    Systems come in random order; each goes where it brings the tasks' counts nearest to their shares (least sum of
+    Groups come in random order; each goes where it brings the tasks' counts nearest to their shares (least sum of
     squared relative deviations over tasks and partitions).
 
-    Args and returns: as for ``stratified``; ``systems`` names each alloy's chemical system.
+    Args and returns: as for ``stratified``; ``groups`` names each alloy's chemical system or cluster.
     """
-    codes, names = pd.factorize(np.asarray(systems), sort=True)
+    codes, names = pd.factorize(np.asarray(groups), sort=True)
     has_label = labels.notna().to_numpy()
-    per_system = np.zeros((len(names), labels.shape[1]))
-    np.add.at(per_system, codes, has_label)
-    totals = per_system.sum(0)
+    per_group = np.zeros((len(names), labels.shape[1]))
+    np.add.at(per_group, codes, has_label)
+    totals = per_group.sum(0)
     shares = np.array([1 - settings["validation"] - settings["test"], settings["validation"], settings["test"]])
     target = shares[:, None] * totals
     filled = np.zeros_like(target)
     home = np.full(len(names), -1)
-    for system in np.random.default_rng([seed, 1]).permutation(len(names)):
-        size = per_system[system]
+    for group in np.random.default_rng([seed, 1]).permutation(len(names)):
+        size = per_group[group]
         change = (((filled + size - target) / totals) ** 2 - ((filled - target) / totals) ** 2).sum(1)
-        home[system] = int(np.argmin(change))
-        filled[home[system]] += size
+        home[group] = int(np.argmin(change))
+        filled[home[group]] += size
     return np.where(has_label.any(1), home[codes], -1)
 
 
@@ -136,27 +141,73 @@ def nested_order(partition: np.ndarray, seed: int, task: str) -> np.ndarray:
     return order
 
 
-def split(features: pd.DataFrame, kinds: Mapping[str, str], settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """The split table: alloy, task, partition, order; one line per label.
+def groups(features: pd.DataFrame, settings: Mapping[str, Any]) -> Sequence[str] | np.ndarray | None:
+    """Which alloys a kind of split keeps together: the group of each, the same for all split seeds; None if free.
+
+    Args:
+        features: one row for each alloy; a clustered split needs the atomic fractions (``x:<element>``) too.
+        settings: the config's ``split`` section.
+
+    Raises:
+        UserError: see ``composition_clusters``.
+    """
+    if settings["kind"] == "grouped":
+        return features["system"].tolist()
+    if settings["kind"] == "clustered":
+        return composition_clusters(fractions_of(features), settings["clusters"])
+    return None
+
+
+def place(
+    alloys: pd.DataFrame,
+    together: Sequence[str] | np.ndarray | None,
+    kinds: Mapping[str, str],
+    settings: Mapping[str, Any],
+    seed: int,
+) -> np.ndarray:
+    """Partition of each alloy, as an index into ``PARTITIONS``; -1 for an alloy without any label.
+
+    Args:
+        alloys: features, one row for each alloy.
+        together: see ``groups``.
+        kinds: task to ``regression`` or ``classification``.
+        settings: the config's ``split`` section.
+        seed: split seed.
 
     Raises:
         UserError: a partition would hold no alloy of some task, or labels that are all the same: no metric would be
             defined on it.
     """
-    labels = features[[f"y:{t}" for t in kinds]].set_axis(list(kinds), axis=1)
-    if settings["kind"] == "grouped":
-        placed = grouped(labels, features["system"].tolist(), settings, seed)
-    else:
+    labels = alloys[[f"y:{t}" for t in kinds]].set_axis(list(kinds), axis=1)
+    if together is None:
         placed = stratified(labels, kinds, settings, seed)
-    parts = []
+    else:
+        placed = grouped(labels, together, settings, seed)
     for task in kinds:
-        rows = np.flatnonzero(labels[task].notna())
+        y = labels[task].to_numpy()
         for p, name in enumerate(PARTITIONS):
-            held = np.unique(labels[task].to_numpy()[rows[placed[rows] == p]])
+            held = np.unique(y[(placed == p) & ~np.isnan(y)])
             if len(held) < 2:
                 what = f"no alloy for {name}." if not len(held) else f"all labels of {name} are {held[0]:g}."
-                mend = "choose another split seed, split.kind stratified, or bring more alloys."
+                finer = "a larger split.clusters, " if settings["kind"] == "clustered" else ""
+                mend = f"choose another split seed, {finer}split.kind stratified, or bring more alloys."
                 raise UserError(f"split seed {seed}, task {task}", what, mend)
+    return placed
+
+
+def split(features: pd.DataFrame, kinds: Mapping[str, str], settings: Mapping[str, Any], seed: int) -> pd.DataFrame:
+    """The split table: alloy, task, partition, order; one line per label.
+
+    All rows of an alloy of which every measurement was kept (see ``data.repeats``) go where the alloy goes.
+
+    Raises:
+        UserError: see ``groups`` and ``place``.
+    """
+    alloys, of_row = distinct(features, [f"y:{t}" for t in kinds])
+    placed = place(alloys, groups(alloys, settings), kinds, settings, seed)[of_row]
+    parts = []
+    for task in kinds:
+        rows = np.flatnonzero(features[f"y:{task}"].notna())
         parts.append(
             pd.DataFrame(
                 {
@@ -171,7 +222,12 @@ def split(features: pd.DataFrame, kinds: Mapping[str, str], settings: Mapping[st
 
 
 def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
-    """Split the alloys of one study for one split seed."""
+    """Split the alloys of one study for one split seed.
+
+    Raises:
+        UserError: see ``split``.
+    """
     kinds = {t["name"]: t["kind"] for t in spec["tasks"]}
-    features = read_parquet(inputs["features"], ["alloy", "system", *(f"y:{t}" for t in kinds)])
+    columns = ["alloy", "system", *(f"y:{t}" for t in kinds)]
+    features = read_parquet(inputs["features"], None if spec["split"]["kind"] == "clustered" else columns)
     write_parquet(outputs["split"], split(features, kinds, spec["split"], spec["seed"]))

@@ -9,25 +9,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alloymtl.data.composition import alloy_ids, identities, systems
+from alloymtl.data.composition import alloy_ids, identities, row_codes, systems
+from alloymtl.data.fractions import Compositions
+from alloymtl.data.numbers import Measured
+from alloymtl.data.raw import RawTable
+from alloymtl.data.repeats import MARK
 from alloymtl.data.screening import Reason, Screening
-from alloymtl.task import Task
+from alloymtl.task import Source, Task
 
-CONFLICT = Reason("conflicting classes", "keep the rows of one class for this alloy.")
+CONFLICT = Reason("label.conflict", "conflicting classes", "keep the rows of one class for this alloy.")
+KEEP = "keep"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from one source: of every row the atomic fractions, the label and its text; and what failed.
+    """What was read from one source: of every row the composition, the label and its text; and what failed.
 
-    ``fractions`` (rows, elements), ``labels`` (rows,) and ``text`` (rows,) count only where ``screening.good``.
+    ``compositions``, ``labels`` and ``text`` (rows,) count only where ``screening.good``. ``tables`` are the raw table
+    of the labels and, where that is another one, that of the compositions.
     """
 
     task: Task
-    column: str
-    path: str
-    fractions: np.ndarray
-    labels: np.ndarray
+    source: Source
+    tables: tuple[RawTable, ...]
+    compositions: Compositions
+    labels: Measured
     text: pd.Series
     screening: Screening
 
@@ -38,28 +44,28 @@ def measurements(readings: Sequence[Reading], decimals: int) -> tuple[pd.DataFra
     Classes of one alloy that disagree are rejected here, all of them: nothing tells which is right.
 
     Returns:
-        A table of source, row, task, alloy, label (``alloy`` is a row of the identities), and identities (alloys,
-        elements), in order of appearance.
+        A table of source, row, task, label, n (single readings), sd (of them) and alloy (a row of the identities), and
+        the identities (alloys, elements), in order of appearance.
     """
-    keys = np.vstack([identities(r.fractions[r.screening.good], decimals) for r in readings])
-    # Rows of one width are equal where their bytes are, and bytes are quick to tell apart.
-    codes, _ = pd.factorize(
-        np.ascontiguousarray(keys, dtype=">i4").view(f"S{4 * keys.shape[1]}").ravel().astype(object)
-    )
+    keys = np.vstack([identities(r.compositions.fractions[r.screening.good], decimals) for r in readings])
+    codes = row_codes(keys)
     first = np.unique(codes, return_index=True)[1]
-    parts = [
-        pd.DataFrame(
-            {
-                "source": number,
-                "row": np.flatnonzero(r.screening.good),
-                "task": r.task.name,
-                "label": r.labels[r.screening.good],
-            }
-        )
-        for number, r in enumerate(readings)
-    ]
-    table = pd.concat(parts, ignore_index=True).assign(alloy=codes)
-    return _without_conflicts(table, readings), keys[first]
+    table = pd.concat([_good_rows(number, r) for number, r in enumerate(readings)], ignore_index=True)
+    return _without_conflicts(table.assign(alloy=codes), readings), keys[first]
+
+
+def _good_rows(number: int, reading: Reading) -> pd.DataFrame:
+    good = reading.screening.good
+    return pd.DataFrame(
+        {
+            "source": number,
+            "row": np.flatnonzero(good),
+            "task": reading.task.name,
+            "label": reading.labels.values[good],
+            "n": reading.labels.counts[good],
+            "sd": reading.labels.spreads[good],
+        }
+    )
 
 
 def _without_conflicts(table: pd.DataFrame, readings: Sequence[Reading]) -> pd.DataFrame:
@@ -68,20 +74,24 @@ def _without_conflicts(table: pd.DataFrame, readings: Sequence[Reading]) -> pd.D
         rows = table[table["task"] == task.name]
         classes = rows.groupby("alloy")["label"].transform("nunique")
         keep[rows.index[classes > 1]] = False
+    if keep.all():
+        return table
     for number, reading in enumerate(readings):
-        mask = np.zeros(len(reading.labels), dtype=bool)
+        mask = np.zeros(len(reading.text), dtype=bool)
         mask[table.loc[~keep & (table["source"] == number).to_numpy(), "row"]] = True
-        reading.screening.reject(mask, CONFLICT, reading.column, reading.text)
+        reading.screening.reject(mask, CONFLICT, reading.source.label, reading.text)
     return table[keep].reset_index(drop=True)
 
 
 def unite(
     table: pd.DataFrame, identity: np.ndarray, tasks: Sequence[Task], data: Mapping[str, Any]
-) -> tuple[pd.DataFrame, pd.Series]:
+) -> tuple[pd.DataFrame, np.ndarray]:
     """The union data set, and which measurements were merged into an earlier one.
 
     A merged alloy has the composition that its id says, not that of its first row: so the data set does not depend on
-    the order of files and rows. For the same reason repeats are sorted before they are summed.
+    the order of files and rows. For the same reason repeats are sorted before they are summed. Where repeats are kept,
+    nothing is merged: the measurements of an alloy, sorted task by task, fill as many rows as the task with the most
+    of them needs, and the second and further rows are called ``<alloy>#2`` and so on.
 
     Args:
         table: the measurements.
@@ -91,27 +101,55 @@ def unite(
 
     Returns:
         The alloys (columns alloy, system, c:<element>, and per task y, n, sd), sorted by id; and a mask over the
-        measurements, true for further ones of the same alloy and task.
+        measurements, true for further ones of the same alloy and task that were merged.
     """
-    merged = table.duplicated(["task", "alloy"])
-    used = np.unique(table["alloy"])
-    identity = identity[used]
-    elements, decimals = data["elements"], data["decimals"]
+    kept = data["repeats"] == KEEP
+    merged = np.zeros(len(table), dtype=bool) if kept else table.duplicated(["task", "alloy"]).to_numpy()
+    table = table.sort_values(["task", "alloy", "label"], kind="stable").assign(repeat=0)
+    if kept:
+        table["repeat"] = table.groupby(["task", "alloy"], sort=False).cumcount()
+    rows = table[["alloy", "repeat"]].drop_duplicates().sort_values(["alloy", "repeat"], ignore_index=True)
+    used = np.unique(rows["alloy"])
+    elements = data["elements"]
+    names = _names(identity[used], elements, data["decimals"])
+    fractions = identity[used] / identity[used].sum(axis=1, keepdims=True)
+    place = np.searchsorted(used, rows["alloy"])
+    repeat = rows["repeat"].to_numpy()
+    ids = names["alloy"][place]
+    ids[repeat > 0] = [f"{alloy}{MARK}{n + 1}" for alloy, n in zip(ids[repeat > 0], repeat[repeat > 0], strict=True)]
     columns: dict[str, Any] = {
-        "alloy": np.array(alloy_ids(identity, elements, decimals), dtype=object),
-        "system": np.array(systems(identity, elements), dtype=object),
+        "alloy": pd.Series(ids, dtype=str),
+        "system": pd.Series(names["system"][place], dtype=str),
     }
-    fractions = identity / identity.sum(axis=1, keepdims=True)
-    columns |= {f"c:{element}": fractions[:, number] for number, element in enumerate(elements)}
+    columns |= {f"c:{element}": fractions[place, number] for number, element in enumerate(elements)}
+    index = pd.MultiIndex.from_frame(rows)
     for task in tasks:
-        labels = _aggregate(table[table["task"] == task.name], data["repeats"]).reindex(used)
+        labels = _aggregate(table[table["task"] == task.name], "mean" if kept else data["repeats"]).reindex(index)
         columns[f"y:{task.name}"] = labels["y"].to_numpy(dtype=float)
         columns[f"n:{task.name}"] = labels["n"].fillna(0).to_numpy(dtype=np.int64)
         columns[f"sd:{task.name}"] = labels["sd"].to_numpy(dtype=float)
     return pd.DataFrame(columns).sort_values("alloy", ignore_index=True), merged
 
 
+def _names(identity: np.ndarray, elements: Sequence[str], decimals: int) -> dict[str, np.ndarray]:
+    return {
+        "alloy": np.array(alloy_ids(identity, elements, decimals), dtype=object),
+        "system": np.array(systems(identity, elements), dtype=object),
+    }
+
+
 def _aggregate(table: pd.DataFrame, how: str) -> pd.DataFrame:
-    """Label, number of measurements and their standard deviation (n - 1) of each alloy of one task."""
-    groups = table.sort_values(["alloy", "label"]).groupby("alloy")["label"]
-    return pd.DataFrame({"y": groups.agg(how), "n": groups.count(), "sd": groups.std(ddof=1)})
+    """Label, number of single readings and their standard deviation (n - 1) of each row of one task.
+
+    The label is the mean or median over measurements, each counting once however many readings it has.
+    """
+    groups = table.groupby(["alloy", "repeat"])
+    found = pd.DataFrame({"y": groups["label"].agg(how), "n": groups["n"].sum(), "sd": groups["label"].std(ddof=1)})
+    lists = table["n"] > 1
+    if lists.any():
+        pooled = table.assign(sum=table["n"] * table["label"], within=(table["n"] - 1) * table["sd"].fillna(0) ** 2)
+        mean = (pooled.groupby(["alloy", "repeat"])["sum"].transform("sum")) / groups["n"].transform("sum")
+        pooled["squares"] = pooled["within"] + pooled["n"] * (pooled["label"] - mean) ** 2
+        squares = pooled.groupby(["alloy", "repeat"])["squares"].sum()
+        found["sd"] = np.sqrt(squares / (found["n"] - 1).where(found["n"] > 1))
+    return found

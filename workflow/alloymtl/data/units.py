@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alloymtl.data.raw.names import quoted
 from alloymtl.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,8 +38,17 @@ def _parse(unit: str, where: str) -> pint.Unit:
         return _registry().parse_units(unit)
     except Exception as error:  # pint raises errors of many kinds on a text that is no unit
         raise UserError(
-            where, f"unknown unit {unit!r}.", "write it as in GPa, HV, uohm_cm, ohm_m, S/m or %IACS."
+            where, f"unknown unit {quoted(unit)}.", "write it as in GPa, HV, uohm_cm, ohm_m, S/m or %IACS."
         ) from error
+
+
+def known(unit: str) -> bool:
+    """Whether a text is a unit."""
+    try:
+        _parse(unit, "")
+    except UserError:
+        return False
+    return bool(unit.strip())
 
 
 def convert(values: np.ndarray, unit: str | None, target: str, where: str) -> np.ndarray:
@@ -67,4 +77,5 @@ def convert(values: np.ndarray, unit: str | None, target: str, where: str) -> np
     if given.dimensionality == (1 / wanted).dimensionality:
         with np.errstate(divide="ignore"):
             return (1 / registry.Quantity(values, given)).to(wanted).magnitude
-    raise UserError(where, f"{unit!r} cannot be converted to {target!r}.", "correct the unit, or the column.")
+    what = f"{quoted(unit)} cannot be converted to {quoted(target)}."
+    raise UserError(where, what, "correct the unit, or the column.")

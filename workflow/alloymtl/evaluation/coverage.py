@@ -62,8 +62,7 @@ def data_modules(study: Study) -> list[str]:
 
 def measured_files(study: Study) -> list[str]:
     """Raw files that the simulator does not write."""
-    paths = {source.path for task in study.tasks for source in task.sources}
-    return sorted(paths - study.simulated_paths)
+    return sorted(set(study.raw_files()) - study.simulated_paths)
 
 
 def tables_needed(study: Study) -> dict[str, set[str]]:

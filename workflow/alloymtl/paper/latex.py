@@ -75,6 +75,16 @@ def _decimals_of(value: float) -> int:
     return len(f"{value:.6g}".partition(".")[2])
 
 
+def percent(share: float) -> Tex:
+    """A share of one in per cent, to one decimal; what is not all and not none is never printed as if it were."""
+    text = fixed(100 * share, 1)
+    if share > 0 and text == fixed(0, 1):
+        text = Tex(rf"\ensuremath{{<}}{fixed(0.1, 1)}")
+    elif share < 1 and text == fixed(100, 1):
+        text = Tex(rf"\ensuremath{{>}}{fixed(99.9, 1)}")
+    return Tex(rf"{text}\,\%")
+
+
 def p_value(value: float) -> Tex:
     """A p-value to two significant digits, never as zero."""
     if value < 0.001:

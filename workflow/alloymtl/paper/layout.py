@@ -28,6 +28,10 @@ TABLES: tuple[str, ...] = (
     "tableC10_audit",
     "tableA1_metrics",
     "tableA2_cost",
+    "tableA3_files",
+    "tableA4_rejects",
+    "tableA5_profile",
+    "tableA6_leakage",
 )
 FIGURES: tuple[str, ...] = (
     "figure2_relations",
@@ -41,6 +45,7 @@ FIGURES: tuple[str, ...] = (
     "figureC2_mitigation",
     "figureC3_soft",
     "figureC4_planted",
+    "figureA1_profile",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -21,6 +22,8 @@ from alloymtl.paper.spec import MethodView, PaperStudy
 from alloymtl.run import Level
 from alloymtl.task import Task
 
+PROFILE = ("tasks", "histograms", "elements")
+MEND_DATA = "build the target `data` again."
 TEST_NUMBERS = ("mean_difference", "ci_low", "ci_high", "t", "df", "p_value", "p_holm", "effect_size")
 
 
@@ -118,6 +121,39 @@ class Material:
         return read_json(self.inputs["ingest"])
 
     @cached_property
+    def profile(self) -> dict[str, pd.DataFrame]:
+        """What the alloys hold, by name of the table: ``tasks``, ``histograms`` and ``elements``."""
+        return {name: _csv(self.inputs[f"profile_{name}"]) for name in PROFILE}
+
+    @cached_property
+    def overlap(self) -> pd.DataFrame:
+        """Distinct alloys with labels of two tasks (``both``) and of either, every ordered pair."""
+        return _csv(self.inputs["profile_overlap"])
+
+    @cached_property
+    def leakage(self) -> pd.DataFrame:
+        """Alloys with near-copies in training, by kind of split; ``used`` marks the study's own."""
+        return _csv(self.inputs["leakage"])
+
+    @cached_property
+    def rejects(self) -> pd.DataFrame:
+        """File, rule and reason of each rejected row, all cells as text."""
+        return _texts(self.inputs["rejects"], ["file", "task", "rule", "reason"])
+
+    def shared(self, first: Task, second: Task) -> tuple[int, int]:
+        """Distinct alloys with labels of both tasks, and of either.
+
+        Raises:
+            UserError: the pair is missing or there twice.
+        """
+        table = self.overlap
+        found = table[(table["task_a"] == first.name) & (table["task_b"] == second.name)]
+        if len(found) != 1:
+            where = f"{self.inputs['profile_overlap']}: {first.name}, {second.name}"
+            raise UserError(where, f"the pair is there {len(found)} times and not once.", MEND_DATA)
+        return int(found["both"].iloc[0]), int(found["either"].iloc[0])
+
+    @cached_property
     def related(self) -> tuple[MethodView, ...]:
         """Methods of the main comparison that learned relations, in order."""
         return tuple(method for method in self.study.main_methods if method.name in self.learners)
@@ -194,5 +230,12 @@ class Material:
         return found.to_numpy().reshape(len(experiment.replicates()), len(names), len(names))
 
 
-def _texts(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+def _csv(path: Path) -> pd.DataFrame:
+    """A tidy table; empty cells of numbers are NaN, those of text are empty."""
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], encoding="utf-8")
+    texts = table.select_dtypes(exclude=["number", "bool"]).columns
+    return table.assign(**{name: table[name].fillna("") for name in texts})
+
+
+def _texts(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    return pd.read_csv(path, usecols=columns, dtype=str, keep_default_na=False, encoding="utf-8")

@@ -20,6 +20,7 @@ from alloymtl.paper.figures import (
     imbalance,
     mitigation,
     planted,
+    profile,
     relations,
     soft,
     transfer,
@@ -43,6 +44,7 @@ DRAWINGS: dict[str, Callable[[Material], tuple[Figure, pd.DataFrame]]] = {
     "figureC2_mitigation": mitigation.draw,
     "figureC3_soft": soft.draw,
     "figureC4_planted": planted.draw,
+    "figureA1_profile": profile.draw,
 }
 
 

@@ -129,9 +129,8 @@ def _summary(material: Material, experiment: Experiment, pairs: list[tuple[Task,
 
 def _overlap(material: Material, first: Task, second: Task) -> float:
     """Jaccard index of the alloys that carry labels of two tasks."""
-    counts, labels = material.ingest["overlap"], material.ingest["labels"]
-    common = counts.get(f"{first.name}|{second.name}", counts.get(f"{second.name}|{first.name}", 0))
-    return common / (labels[first.name] + labels[second.name] - common)
+    common, either = material.shared(first, second)
+    return common / either
 
 
 def _title(first: Task, second: Task, width: int) -> str:

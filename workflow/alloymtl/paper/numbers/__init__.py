@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from alloymtl.paper.material import Material
-from alloymtl.paper.numbers import conflict, controls, design, levels, relations, reported, soft, tests
+from alloymtl.paper.numbers import conflict, controls, data, design, levels, relations, reported, soft, tests
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.spec import PaperStudy
 
@@ -19,13 +19,15 @@ Collector = Callable[[Material, Store], None]
 
 OF_ANY_STUDY: tuple[Collector, ...] = (
     design.settings,
-    design.data,
+    data.data,
     tests.scores,
     tests.tests,
     relations.relations,
     relations.clusters,
 )
 OF_THE_STUDY: tuple[Collector, ...] = (
+    data.repeats,
+    data.leakage,
     levels.levels,
     conflict.cosines,
     tests.synergies,

@@ -20,8 +20,11 @@ from alloymtl.paper.tables import (
     cost,
     data,
     experiments,
+    leakage,
     levels,
     mitigation,
+    profile,
+    raw,
     relations,
     soft,
     split,
@@ -54,6 +57,10 @@ REGISTRY: dict[str, Callable[[Material], Table]] = {
     "tableC10_audit": words.audit,
     "tableA1_metrics": comparison.make_others,
     "tableA2_cost": cost.make,
+    "tableA3_files": raw.files,
+    "tableA4_rejects": raw.rejects,
+    "tableA5_profile": profile.make,
+    "tableA6_leakage": leakage.make,
 }
 PACKAGES = "array, booktabs, adjustbox, longtable and siunitx"
 

@@ -60,9 +60,7 @@ def _row(material: Material, method: str, level: str, first: Task, second: Task,
     # Where fewer than two runs had a value there is no mean, and no row.
     row |= {"n_runs": 0, "mean": math.nan, "ci_low": math.nan, "ci_high": math.nan}
     row |= table[wanted].iloc[0][COLUMNS].to_dict() if wanted.any() else {}
-    overlap, labels = material.ingest["overlap"], material.ingest["labels"]
-    common = overlap.get(f"{first.name}|{second.name}", overlap.get(f"{second.name}|{first.name}", 0))
-    either = labels[first.name] + labels[second.name] - common
+    common, either = material.shared(first, second)
     return {**row, "common_labels": common, "jaccard": common / either}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from alloymtl.data.repeats import alloy_of
 from alloymtl.errors import UserError
 from alloymtl.paper.cells import MEND
 from alloymtl.paper.display import PARTITIONS, unit
@@ -25,12 +26,14 @@ COLUMNS = ("alloys", *PARTITIONS)
 def make(material: Material) -> Table:
     """Alloys of each task by partition, and of the union of all tasks (distinct alloys), above the reported counts.
 
+    Where every measurement is kept as a row of its own, tasks have their rows counted, the union its distinct alloys.
     Where split seeds give different counts, the tabular shows their range; the CSV has them all.
     """
     study = material.study
     rows = [row for seed in study.main.split_seeds for row in _counts(material, seed)]
     data = pd.DataFrame(rows)
-    tabular = Tabular("llrrrrr", [["Task", "Label", "Alloys", "Training", "Validation", "Test", "$N_{\\max}/N_t$"]])
+    rows_are = "Labels" if study.data["repeats"] == "keep" else "Alloys"
+    tabular = Tabular("llrrrrr", [["Task", "Label", rows_are, "Training", "Validation", "Test", "$N_{\\max}/N_t$"]])
     for task in study.tasks:
         mine = data[data["task"] == task.name]
         ratio = fixed(mine["imbalance"].iloc[0], 1)
@@ -66,7 +69,7 @@ def _counts(material: Material, split_seed: int) -> Iterator[dict[str, Any]]:
         row = {"split_seed": split_seed, "task": task.name, "kind": task.kind, "unit": task.unit}
         row |= {"alloys": labels[task.name], **{p: int(parts.get(p, 0)) for p in PARTITIONS}}
         yield {**row, "imbalance": most / labels[task.name], **_reported(material, task.name)}
-    distinct = mine.drop_duplicates("alloy")["partition"].value_counts()
+    distinct = mine.assign(alloy=alloy_of(mine["alloy"])).drop_duplicates("alloy")["partition"].value_counts()
     row = {"split_seed": split_seed, "task": UNION, "kind": "", "unit": "", "alloys": int(distinct.sum())}
     row |= {p: int(distinct.get(p, 0)) for p in PARTITIONS}
     yield {**row, "imbalance": math.nan, **_reported(material, UNION)}

@@ -149,7 +149,7 @@ class OnControls(Findings):
         return listing(
             Tex(
                 f"{self.prose.leading(t)} ${grouped.score(t, method)}$ on {self.prose.task(t)} "
-                f"(${self.score(t, method)}$ under the random split)"
+                f"(${self.score(t, method)}$ under {self.prose.division()})"
             )
             for t in tasks
         )

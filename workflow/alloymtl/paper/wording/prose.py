@@ -11,6 +11,11 @@ from alloymtl.paper.spec import MethodView, PaperStudy
 from alloymtl.run import FOLDERS
 
 PAUSES = ",;"
+SPLITS = {
+    "stratified": "random split",
+    "grouped": "split by chemical system",
+    "clustered": "split by composition cluster",
+}
 MANY = 6  # methods that a bracket names
 PLAIN = {"architecture": "hard", "loss": "mse", "smoothing": "none", "balancer": "none", "sampler": "uniform"}
 
@@ -107,10 +112,20 @@ class Prose:
         numbers = self.study.main.seeds if which == "seed" else self.study.main.split_seeds
         return listing(self.val(which, n) for n in range(len(numbers)))
 
-    def reasons(self) -> Tex:
-        """Why rows were rejected, each with its count."""
-        counted = (f"{escape(reason)}: {self.val('data.reason', n)}" for n, reason in enumerate(self.facts["reasons"]))
-        return Tex("; ".join(counted))
+    def division(self, article: str = "the") -> Tex:
+        """The study's kind of split as the object of a sentence."""
+        return Tex(f"{article} {SPLITS[self.study.split['kind']]}")
+
+    def near(self, split: str, what: str = "share") -> Tex:
+        """Share of each task's test alloys with a near-duplicate in training under a kind of split.
+
+        ``what`` may be ``own``: a duplicate that is labelled for the task itself.
+        """
+        return listing(Tex(f"{self.val('leakage', split, name, what)} ({self.task(name)})") for name in self._tasks)
+
+    def splits(self, kinds: Iterable[str]) -> list[tuple[str, Tex]]:
+        """Kinds of split other than the study's own, each with its name as the subject of a sentence."""
+        return [(kind, Tex(f"a {SPLITS[kind]}")) for kind in kinds if kind != self.study.split["kind"]]
 
     def overlaps(self) -> Tex:
         """Pairs of tasks that share alloys, with their counts."""

@@ -1,0 +1,134 @@
+"""What ``ingest`` tells of itself: where every row went, how files were read, and what the data set holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alloymtl import files
+from alloymtl.data.raw import places
+from alloymtl.data.repeats import MARK
+from alloymtl.data.union import Reading
+from alloymtl.task import Task
+
+REJECT_COLUMNS = ["file", "member", "row", "task", "column", "value", "rule", "reason", "mend"]
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+IGNORED_SHOWN = 20
+
+
+def report(
+    readings: Sequence[Reading],
+    table: pd.DataFrame,
+    merged: np.ndarray,
+    rejects: pd.DataFrame,
+    alloys: pd.DataFrame,
+    tasks: Sequence[Task],
+) -> dict[str, Any]:
+    """The report of a study's ingestion as plain values.
+
+    Args:
+        readings: what was read from each source, screening done.
+        table: the measurements that were kept.
+        merged: mask over them, of those that were merged into another.
+        rejects: all rejected rows, ``invalid`` among the columns.
+        alloys: the union data set.
+        tasks: the study's.
+
+    Raises:
+        AssertionError: a row of a source is not accounted for.
+    """
+    return {
+        "sources": [_account(r, table["source"].to_numpy() == n, merged) for n, r in enumerate(readings)],
+        "readings": [found for r in readings for found in _files_of(r)],
+        **_summary(rejects, tasks),
+        **_contents(alloys, readings, tasks),
+    }
+
+
+def _account(reading: Reading, own: np.ndarray, merged: np.ndarray) -> dict[str, Any]:
+    """Where the rows of one source went."""
+    rows = len(reading.text)
+    rejected = int((~reading.screening.good).sum())
+    further = int(merged[own].sum())
+    accepted = int(own.sum()) - further
+    path = reading.source.path
+    if rows != accepted + further + rejected:
+        raise AssertionError(f"{path}: {rows} rows, but {accepted} + {further} + {rejected} accounted for")
+    named = {origin.file for table in reading.tables for origin in table.origins}
+    read = sorted({file for name in named for file in places.files(name)})  # an archive may lie in parts
+    return {
+        "path": path,
+        "task": reading.task.name,
+        "sha256": {file: files.sha256(file) for file in read},
+        "rows": rows,
+        "accepted": accepted,
+        "merged": further,
+        "rejected": rejected,
+        "traces": int((reading.compositions.traces & reading.screening.good).sum()),
+    }
+
+
+def _files_of(reading: Reading) -> list[dict[str, Any]]:
+    """How each file was read, and what lay beside it unread."""
+    found = []
+    for number, table in enumerate(reading.tables):
+        of = "labels" if number == 0 else "compositions"
+        for read in table.readings:
+            place = {"file": read.origin.file, "member": read.origin.member}
+            how = {k: v for k, v in vars(read).items() if k != "origin"}
+            found.append({"task": reading.task.name, "of": of, **place, **how})
+        for origin, why in table.ignored[:IGNORED_SHOWN]:
+            place = {"file": origin.file, "member": origin.member}
+            found.append({"task": reading.task.name, "of": of, **place, "format": "ignored", "why": why, "rows": 0})
+    return found
+
+
+def _summary(rejects: pd.DataFrame, tasks: Sequence[Task]) -> dict[str, Any]:
+    """Counts of the rejected rows by reason, by task and reason, and the first invalid one."""
+    invalid = rejects[rejects["invalid"]]
+    first = invalid[REJECT_COLUMNS].head(1).to_dict("records")
+    counts = rejects["reason"].value_counts()
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    by_task = rejects.groupby(["task", "rule", "reason"]).size().reset_index(name="rows")
+    by_task["place"] = by_task["task"].map({task.name: number for number, task in enumerate(tasks)})
+    by_task["fewer"] = -by_task["rows"]
+    by_task = by_task.sort_values(["place", "fewer", "rule", "reason"])[["task", "rule", "reason", "rows"]]
+    return {
+        "reasons": {reason: int(count) for reason, count in ordered},
+        "summary": [{**row, "rows": int(row["rows"])} for row in by_task.to_dict("records")],
+        "invalid": len(invalid),
+        "first_invalid": {**first[0], "row": int(first[0]["row"])} if first else None,
+    }
+
+
+def _contents(alloys: pd.DataFrame, readings: Sequence[Reading], tasks: Sequence[Task]) -> dict[str, Any]:
+    """How many distinct alloys, labels, classes and common labels there are."""
+    has = {task.name: alloys[f"n:{task.name}"] > 0 for task in tasks}
+    return {
+        "alloys": int(alloys["alloy"].str.partition(MARK)[0].nunique()) if len(alloys) else 0,
+        "labels": {name: int(mask.sum()) for name, mask in has.items()},
+        "readings_per_task": {task.name: int(alloys[f"n:{task.name}"].sum()) for task in tasks},
+        "classes": {
+            task.name: {str(c): int((alloys[f"y:{task.name}"] == c).sum()) for c in (0, 1)}
+            for task in tasks
+            if not task.is_regression
+        },
+        "overlap": {f"{a}|{b}": int((has[a] & has[b]).sum()) for a, b in combinations(has, 2)},
+    }
+
+
+def spreadsheet_safe(rejects: pd.DataFrame) -> pd.DataFrame:
+    """The rejected rows with an apostrophe before texts that a spreadsheet would run as a formula.
+
+    Numbers such as ``-3`` are left alone. Headers, names of files and cells are as foreign as values.
+    """
+    safe = rejects.copy()
+    for column in ("file", "member", "column", "value"):
+        text = safe[column].astype(str)
+        runs = text.str.startswith(FORMULA_STARTS) & pd.to_numeric(text, errors="coerce").isna()
+        safe[column] = text.where(~runs, "'" + text)
+    return safe
