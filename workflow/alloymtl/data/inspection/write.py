@@ -10,11 +10,14 @@ from typing import Any
 from alloymtl.data.elements import check_elements
 from alloymtl.data.inspection.headers import task_name
 from alloymtl.data.inspection.look import Candidate, Seen
+from alloymtl.data.raw.names import visible
 from alloymtl.errors import UserError
 from alloymtl.task import Location
 
 ONES = {"1", "true", "yes", "y", "o", "amorphous", "am", "glass", "bmg", "rmg", "metallic glass"}
 """Texts that usually mean the positive class, in lower case."""
+COMMENT = 1000  # characters
+LONGEST_CLASS = 100
 
 
 def block(found: Sequence[Seen]) -> str:
@@ -26,7 +29,7 @@ def block(found: Sequence[Seen]) -> str:
     tasks: dict[str, tuple[list[str], list[list[str]]]] = {}
     comments: list[str] = []
     for seen in found:
-        comments += _about(seen)
+        comments += (visible(line, COMMENT) for line in _about(seen))
         if seen.composition is not None:
             for candidate in seen.candidates:
                 if candidate.classes or candidate.unit:
@@ -62,10 +65,11 @@ def _head(candidate: Candidate) -> list[str]:
 
 def _source(seen: Seen, candidate: Candidate) -> Iterator[str]:
     if candidate.classes:
-        classes = {name: int(name.lower() in ONES) for name in candidate.classes}
-        counts = ", ".join(f"{name}: {n}" for name, n in candidate.classes.items())
-        yield f"# {candidate.rows} of {seen.rows} rows; {counts}. Which of them are 1 is a guess."
-        if not any(classes.values()):
+        # A key of YAML is at most 1,024 characters long; a text of that length is no class.
+        classes = {name: int(name.lower() in ONES) for name in candidate.classes if len(name) <= LONGEST_CLASS}
+        counts = ", ".join(f"{visible(name, LONGEST_CLASS)}: {n}" for name, n in candidate.classes.items())
+        yield visible(f"# {candidate.rows} of {seen.rows} rows; {counts}. Which of them are 1 is a guess.", COMMENT)
+        if classes and not any(classes.values()):
             classes[next(iter(classes))] = 1
     else:
         yield f"# {candidate.rows} of {seen.rows} rows, {candidate.low:g} to {candidate.high:g}"
@@ -125,7 +129,7 @@ def _text(value: Any) -> str:
             if value.lower() not in {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
             else f'"{value}"'
         )
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=isinstance(value, str) and not value.isprintable())
 
 
 def _flow(value: Any) -> str:

@@ -180,7 +180,7 @@ class Walk:
         if depth == limits.NESTING:
             self._refuse(leaf.origin, f"archives lie within archives more than {limits.NESTING} deep")
         with leaf.archive() as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
+            infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
             self._members += len(infos)
             if self._members > limits.MEMBERS:
                 self._refuse(leaf.origin, f"there are more than {limits.MEMBERS:,} files in its archives")

@@ -167,8 +167,8 @@ class RawTable:
         return pa.chunked_array(pieces, pa.string())
 
     def pointed(self, text: pd.Series) -> pd.Series:
-        """The text (rows,) with points for the decimal commas of the origins that write those."""
-        commas = np.array([reading.decimal == "," for reading in self.readings])[self.origin]
+        """The text of some rows, by their index, with points for the decimal commas of the origins that write those."""
+        commas = np.array([reading.decimal == "," for reading in self.readings])[self.origin[text.index]]
         if not commas.any():
             return text
         return text.where(~commas, text.str.replace(r",(?=\d)", ".", regex=True))
