@@ -64,10 +64,14 @@ def made_up() -> list[Base]:
     found = {"elements": "Info.Composition", "amounts": "Info.Ratio (%)"}
     by_column = composition("wt.%", columns={"Fe": "Fe wt.%", "Al": "Al wt.%"})
     return [
-        Base("columns", columns, {"label": "HV", "composition": composition("at.%")}),
-        Base("lots", columns, {"label": "HV", "id": "lot", "composition": composition("at.%")}),
-        Base("ratios", ratios, {"label": "HV", "composition": composition("atomic ratio", formula="Alloy")}),
-        Base("groups", groups, {"label": "HV", "composition": composition("at.%", formula="Alloy")}),
+        Base("columns", columns, {"label": "HV", "unit": "GPa", "composition": composition("at.%")}),
+        Base("lots", columns, {"label": "HV", "unit": "GPa", "id": "lot", "composition": composition("at.%")}),
+        Base(
+            "ratios",
+            ratios,
+            {"label": "HV", "unit": "GPa", "composition": composition("atomic ratio", formula="Alloy")},
+        ),
+        Base("groups", groups, {"label": "HV", "unit": "GPa", "composition": composition("at.%", formula="Alloy")}),
         Base("weights", weights, {"label": "HV", "unit": "HV", "composition": by_column}),
         Base(
             "classes",

@@ -11,7 +11,7 @@ import pandas as pd
 from alloymtl.evaluation import claims, compare, conflict, synergy
 from alloymtl.evaluation import metrics as measure
 from alloymtl.files import write_csv, write_json, write_parquet
-from paper_world_data import write_leakage, write_profile
+from paper_world_data import REPEATED, write_leakage, write_profile
 
 CELL = ["method", "level", "split_seed", "seed"]
 FILES = {
@@ -61,6 +61,21 @@ class MadeUpStudy:
         self._write_diagnostics()
         self._write_evaluation()
 
+    @property
+    def again(self):
+        """Rows of each task that are second measurements of an alloy."""
+        return REPEATED if self.spec["data"]["repeats"] == "keep" else 0
+
+    @property
+    def alloys(self):
+        """Distinct alloys of each task."""
+        return {task: n - self.again for task, n in self.sizes.items()}
+
+    def rows_of(self, task):
+        """Ids of a task's rows, the last ones second measurements of the alloys before them where these are kept."""
+        alloys = [f"{task}{i}" for i in range(self.alloys[task])]
+        return [*alloys, *(f"{alloy}#2" for alloy in alloys[len(alloys) - self.again :])]
+
     def cells(self):
         """(method, level, split seed, seed) of each run, each once, and whether its predictions are kept."""
         kept = {}
@@ -80,18 +95,24 @@ class MadeUpStudy:
             for task, n in self.sizes.items():
                 held_out = -(-n * 15 // 100)  # each part rounded up
                 parts = np.repeat(["train", "validation", "test"], [n - 2 * held_out, held_out, held_out])
-                names = [f"{task}{i}" for i in range(n)]
+                names = self.rows_of(task)
                 order = np.random.default_rng([split_seed, n]).permutation(n)
                 table = {"split_seed": split_seed, "alloy": names, "task": task, "partition": parts, "order": order}
                 rows.append(pd.DataFrame(table))
         write_parquet(self.inputs["split"], pd.concat(rows))
+        merged = 0 if self.again else 3
         sources = [
-            {"path": f"raw/{t}.csv", "task": t, "sha256": "", "rows": n + 5, "accepted": n, "merged": 3, "rejected": 2}
+            {"path": f"raw/{t}.csv", "task": t, "sha256": "", "rows": n + merged + 2, "accepted": n, "merged": merged}
             for t, n in self.sizes.items()
         ]
+        lent = {"rejected": 2, "traces": 0}
+        sources = [{**s, **lent, "tables": [{"of": "labels", "path": s["path"], "ignored": 0}]} for s in sources]
         found = {"format": "delimited", "encoding": "cp949", "separator": ";", "decimal": ",", "sheet": None}
         found |= {"of": "labels", "member": "", "skipped": 0}
-        readings = [{"task": s["task"], "file": s["path"], "rows": s["rows"], **found} for s in sources]
+        readings = [
+            {"source": n, "task": s["task"], "file": s["path"], "rows": s["rows"], **found}
+            for n, s in enumerate(sources)
+        ]
         rejected = {"rule": "id.duplicate", "reason": "duplicate id"}
         summary = [{"task": t, **rejected, "rows": 2} for t in self.sizes]
         rejects = [{"file": s["path"], "row": n, "task": s["task"], **rejected} for s in sources for n in (7, 9)]
@@ -100,9 +121,9 @@ class MadeUpStudy:
         reasons = {"duplicate id": 2 * len(self.sizes)}
         report = {"sources": sources, "reasons": reasons, "invalid": 0, "first_invalid": None}
         kinds = {t["name"]: t["kind"] for t in self.spec["tasks"]}
-        classes = {t: {"0": n - n // 3, "1": n // 3} for t, n in self.sizes.items() if kinds[t] == "classification"}
+        classes = {t: {"0": n - n // 3, "1": n // 3} for t, n in self.alloys.items() if kinds[t] == "classification"}
         report |= {"classes": classes, "readings": readings, "summary": summary}
-        report |= {"alloys": sum(self.sizes.values()), "labels": dict(self.sizes), "overlap": pairs}
+        report |= {"alloys": sum(self.alloys.values()), "labelled": self.alloys, "labels": self.sizes, "overlap": pairs}
         write_json(self.inputs["ingest"], report)
 
     def _write_runs(self):

@@ -17,36 +17,42 @@ TRAINING = {"any task": 1.0, "same task": 0.8}
 
 def write_profile(study):
     """Files ``profile_*`` of a study: tasks, histograms, overlap and elements."""
+    sizes = study.alloys
     write_csv(study.inputs["profile_tasks"], pd.DataFrame([_task(t, study) for t in study.spec["tasks"]]))
-    bars = [bar for t in study.spec["tasks"] for bar in _histogram(t, study.sizes[t["name"]])]
+    bars = [bar for t in study.spec["tasks"] for bar in _histogram(t, sizes[t["name"]])]
     write_csv(study.inputs["profile_histograms"], pd.DataFrame(bars))
-    pairs = [_pair(a, b, study.sizes) for a, b in product(study.tasks, study.tasks)]
+    pairs = [_pair(a, b, sizes) for a, b in product(study.tasks, study.tasks)]
     write_csv(study.inputs["profile_overlap"], pd.DataFrame(pairs))
     held = [_element(t, n, e, study) for t in [*study.tasks, "all tasks"] for n, e in enumerate(_elements(study))]
     write_csv(study.inputs["profile_elements"], pd.DataFrame(held))
 
 
 def write_leakage(study):
-    """File ``leakage`` of a study: every kind of split, but no clusters where there is one task."""
+    """File ``leakage`` of a study: every kind of split, but no clusters where there is one task.
+
+    Where the study's own split is by clusters, one by system is possible with the first seed alone.
+    """
+    own = study.spec["split"]["kind"]
     seeds = sorted({s for e in study.spec["experiments"] for s in e["split_seeds"]})
     rows = []
     for kind, seed in product(NEAR, seeds):
-        named = {"split": kind, "used": kind == study.spec["split"]["kind"], "split_seed": seed}
-        if kind == "clustered" and len(study.tasks) == 1:
+        named = {"split": kind, "used": kind == own, "split_seed": seed}
+        none = kind == "clustered" and kind != own and len(study.tasks) == 1
+        if none or (kind == "grouped" and own == "clustered" and seed != seeds[0]):
             rows.append(
                 {**named, "possible": False, "reason": "split.clusters: 50 clusters need as many alloys & more."}
             )
             continue
         for task, partition, training in product(study.tasks, ("validation", "test"), TRAINING):
             place = {"task": task, "partition": partition, "training": training}
-            rows.append({**named, "possible": True, "reason": "", **place, **_near(study.sizes[task], kind, training)})
+            rows.append({**named, "possible": True, "reason": "", **place, **_near(study.alloys[task], kind, training)})
     write_csv(study.inputs["leakage"], pd.DataFrame(rows))
 
 
 def _task(task, study):
-    n = study.sizes[task["name"]]
+    n = study.alloys[task["name"]]
     row = {"task": task["name"], "kind": task["kind"], "unit": task.get("unit", ""), "alloys": n}
-    row |= {"measurements": n + REPEATED, "systems": max(n // 10, 1), "repeated": REPEATED}
+    row |= {"readings": n + REPEATED, "systems": max(n // 10, 1), "repeated": REPEATED}
     if task["kind"] == "classification":
         return {**row, "class_0": n - n // 3, "class_1": n // 3}
     places = dict(zip(("minimum", "q1", "median", "q3", "maximum"), (4.2, 93.25, 120.5, 147.75, 260.0), strict=True))
@@ -77,7 +83,7 @@ def _elements(study):
 
 
 def _element(task, number, element, study):
-    n = study.sizes.get(task, sum(study.sizes.values()))
+    n = study.alloys.get(task, sum(study.alloys.values()))
     held = n // (number + 1)
     return {"task": task, "element": element, "alloys": held, "share": held / n, "mean_fraction": 0.25}
 

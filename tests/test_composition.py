@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alloymtl.data.composition import alloy_ids, identities, systems
-from alloymtl.data.formula import FormulaError, parse_formula
-from alloymtl.data.fractions import _fractions
-from alloymtl.data.units import convert
+from alloymtl.data.rows.formula import FormulaError, parse_formula
+from alloymtl.data.rows.fractions import _fractions
+from alloymtl.data.rows.units import convert
 from alloymtl.errors import UserError
 
 ELEMENTS = ["Al", "Ti", "V", "Cu", "Zn", "Zr", "Fe", "Co", "Ni", "B", "Nb", "Si"]
@@ -30,6 +30,8 @@ ELEMENTS = ["Al", "Ti", "V", "Cu", "Zn", "Zr", "Fe", "Co", "Ni", "B", "Nb", "Si"
         ),
         ("CoNiCoNi2", {"Co": 2, "Ni": 3}),
         ("Cu₅₀Zr₅₀", {"Cu": 50, "Zr": 50}),
+        ("Al$_{0.5}$CoCr_{2}Fe$_3$Ni_1", {"Al": 0.5, "Co": 1, "Cr": 2, "Fe": 3, "Ni": 1}),
+        ("Cu<sub>2</sub>Al", {"Cu": 2, "Al": 1}),
     ],
 )
 def test_a_formula_gives_its_amounts_and_a_group_is_one_unit(text, amounts):
@@ -48,6 +50,7 @@ def test_a_formula_gives_its_amounts_and_a_group_is_one_unit(text, amounts):
         ("(3Al)20", "not a chemical formula"),
         ("()5Al", "not a chemical formula"),
         ("20", "not a chemical formula"),
+        ("Fe50Ni50¹", "not a chemical formula"),
     ],
 )
 def test_a_text_that_is_no_formula_is_told_apart_from_a_wrong_symbol(text, reason):

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alloymtl.data.elements import symbols
-from alloymtl.data.formula import FormulaError, parse_formula
-from alloymtl.data.numbers import listed, measured, numbers
+from alloymtl.data.rows.formula import FormulaError, parse_formula
+from alloymtl.data.rows.numbers import listed, numbers, readings
 
 HERE = Path(__file__).parent
 PUBLIC = HERE.parents[1] / "shared/data"
@@ -85,10 +85,10 @@ def test_any_cells_are_numbers_or_none_whatever_stands_beside_them(texts):
     alone = [numbers(pd.Series([text], dtype=str))[0] for text in texts]
     assert found.dtype == float
     np.testing.assert_array_equal(found, np.array(alone, dtype=float))
-    readings = measured(pd.Series(texts, dtype=str))
-    assert (readings.counts >= 1).all()
-    assert not (readings.spreads < 0).any()
-    np.testing.assert_array_equal(readings.values[~np.isnan(found)], found[~np.isnan(found)])
+    single = readings(pd.Series(texts, dtype=str))
+    assert (single.counts >= 1).all()
+    assert not (single.spread < 0).any()
+    np.testing.assert_array_equal(single.mean[~np.isnan(found)], found[~np.isnan(found)])
 
 
 @pytest.mark.parametrize("pattern", ["{}", " {} ", "+{}"])

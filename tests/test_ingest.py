@@ -45,7 +45,7 @@ def composition(basis="at.%", formula=None, columns=None, lists=None, table=None
 
 
 def hardness(path="raw.csv", **changes):
-    source = {"path": path, "label": "HV", "id": "lot", "composition": composition(), **changes}
+    source = {"path": path, "label": "HV", "unit": "GPa", "id": "lot", "composition": composition(), **changes}
     return Task(name="hardness", kind="regression", unit="GPa", minimum=0, sources=(Source(**source),))
 
 
@@ -112,7 +112,7 @@ def test_formulas_of_every_kind_are_screened(write):
     write(rows, header="alloy,HV")
     task = hardness(id=None, composition=composition("at.%", formula="alloy"))
     assert rejected(task) == [
-        (4, "alloy", "Al20Fe60Cu20", "element outside data.elements"),
+        (4, "alloy: Cu", "Al20Fe60Cu20", "element outside data.elements"),
         (5, "alloy", "Al20T80", "unknown element symbol"),
         (6, "alloy", "Al20-Fe80", "not a chemical formula"),
         (7, "alloy", "", "empty composition"),
@@ -135,9 +135,9 @@ def test_classes_are_read_by_their_text_and_conflicts_reject_all_rows_of_the_all
 
 def test_a_row_of_more_cells_than_the_header_has_is_rejected_and_shows_the_first_of_them(write):
     write([*ALLOYS, "M,20,80,0,5,6", "N,20,80,0,5,,"])
-    assert rejected(hardness()) == [(14, "", "6", "6 cells where the header has 5")]
+    assert rejected(hardness()) == [(14, "", "6", "more cells than the header, which has 5")]
     report = ingest(DATA, [hardness()])[2]
-    with pytest.raises(UserError, match=r"^raw.csv, row 14: 6 cells where the header has 5: '6'.*separator"):
+    with pytest.raises(UserError, match=r"^raw.csv, row 14: more cells than the header, which has 5: '6'.*separator"):
         check(report, DATA, "rejects.csv")
 
 
@@ -147,6 +147,42 @@ def test_a_class_with_one_member_stops_the_build(write):
     assert report["classes"] == {"glass": {"0": 1, "1": 20}}
     with pytest.raises(UserError, match=r"tasks.glass: class 0 has only 1 alloy"):
         check(report, DATA, "rejects.csv")
+
+
+def test_an_alloy_counts_once_however_many_of_its_measurements_are_kept(write):
+    """Levels and weights by size count labels; whether there is enough to split is a matter of distinct alloys."""
+    kept = {**DATA, "repeats": "keep"}
+    write([*(f"{n},{100 - n},0,O" for n in range(20)), *["30,70,0,X"] * 5], header="Al,Fe,Co,class")
+    write([*ALLOYS[:9], *ALLOYS[:3]], "hv.csv")
+    alloys, _, report = ingest(kept, [glass(), hardness("hv.csv", id=None)])
+    assert len(alloys) == 25 + 3
+    assert {key: report[key] for key in ("alloys", "labels", "labelled", "classes", "overlap")} == {
+        "alloys": 21,
+        "labels": {"glass": 25, "hardness": 12},
+        "labelled": {"glass": 21, "hardness": 9},
+        "classes": {"glass": {"0": 1, "1": 20}},
+        "overlap": {"glass|hardness": 9},
+    }
+    with pytest.raises(UserError, match=r"tasks.hardness: only 9 alloys"):
+        check(report, kept, "rejects.csv")
+    with pytest.raises(UserError, match=r"tasks.glass: class 0 has only 1 alloy,"):
+        check(ingest(kept, [glass()])[2], kept, "rejects.csv")
+
+
+def test_each_file_of_the_report_names_its_source(write):
+    for folder, name, row in (("a", "x", "A,20,80,0,3"), ("a", "y", "B,30,70,0,4"), ("b", "x", "C,40,60,0,5")):
+        Path(folder).mkdir(exist_ok=True)
+        write([row], f"{folder}/{name}.csv")
+    for n in range(30):
+        Path(f"a/{n:02}.md").write_text("A note.")
+    sources = tuple(Source(path=path, label="HV", unit="GPa", composition=composition()) for path in ("a//", "b/x.csv"))
+    report = ingest(DATA, [Task(name="hardness", kind="regression", unit="GPa", sources=sources)])[2]
+    assert [source["tables"] for source in report["sources"]] == [
+        [{"of": "labels", "path": "a//", "ignored": 30}],
+        [{"of": "labels", "path": "b/x.csv", "ignored": 0}],
+    ]
+    read = [(r["source"], r["of"], Path(r["file"])) for r in report["readings"] if r["format"] != "ignored"]
+    assert read == [(0, "labels", Path("a/x.csv")), (0, "labels", Path("a/y.csv")), (1, "labels", Path("b/x.csv"))]
 
 
 def test_a_task_with_few_labels_stops_the_build(write):
@@ -268,14 +304,14 @@ def test_every_row_is_accounted_for_exactly_once(write, drawn):
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 3), st.floats(0, 9), st.floats(0, 0.004)), min_size=2), st.randoms())
 def test_the_union_does_not_depend_on_the_order_of_files_and_rows(write, drawn, random):
-    rows = [f"{al + noise},{100 - al - noise},0,{label!r}" for al, label, noise in drawn]
-    header = "Al,Fe,Co,HV"
+    rows = [f"{n},{al + noise},{100 - al - noise},0,{label!r}" for n, (al, label, noise) in enumerate(drawn)]
+    header = "lot,Al,Fe,Co,HV"
 
     def union(order, names):
         half = len(rows) // 2
         write(order[:half], names[0], header)
         write(order[half:], names[1], header)
-        sources = tuple(Source(path=n, label="HV", composition=composition()) for n in ("a.csv", "b.csv"))
+        sources = tuple(Source(path=n, label="HV", unit="GPa", composition=composition()) for n in ("a.csv", "b.csv"))
         return ingest(DATA, [Task(name="hardness", kind="regression", unit="GPa", sources=sources)])[0]
 
     shuffled = random.sample(rows, len(rows))

@@ -13,6 +13,7 @@ from alloymtl.data.inspection import inspect
 from alloymtl.data.inspection.headers import task_name, unit_of
 from alloymtl.errors import UserError
 from alloymtl.study import Study
+from test_ingest import DATA
 
 PUBLIC = Path(__file__).parents[2] / "shared/data"
 METHODS = {
@@ -114,6 +115,43 @@ def test_a_column_that_is_a_symbol_by_chance_is_left_out_of_the_composition(tmp_
     monkeypatch.chdir(tmp_path)
     Path("n.csv").write_text("Al,Fe,N,HV\n0.5,0.5,2,100\n0.2,0.8,2,90\n1,0,1,80\n")
     assert task(proposed("n.csv"), "hv").sources[0].composition["columns"] == {"Al": "Al", "Fe": "Fe"}
+
+
+def test_element_columns_may_have_their_unit_behind_the_symbol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("w.csv").write_text("Fe (wt.%),Cr wt%,YS (MPa)\n70,30,300\n80,20,400\n90,10,500\n")
+    (strength,) = proposed("w.csv").tasks
+    assert strength.sources[0].composition["basis"] == "wt.%"
+    assert strength.sources[0].composition["columns"] == {"Fe": "Fe (wt.%)", "Cr": "Cr wt%"}
+
+
+def test_the_header_may_stand_below_a_title_and_a_broken_file_hides_no_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("download").mkdir()
+    Path("download/a.csv").write_text("Measured by us in 2024\n\nAl;Fe;HV\n50;50;100\n20;80;200\n")
+    Path("download/b.xlsx").write_bytes(b"PK no workbook")
+    said = inspect(["download"])
+    assert "# download/b.xlsx: not read. " in said
+    (hv,) = proposed("download").tasks
+    assert (hv.sources[0].path, hv.sources[0].header) == ("download/a.csv", 3)
+    assert len(ingest(DATA | {"elements": ["Al", "Fe"]}, [hv])[0]) == 2
+
+
+def test_the_objects_of_a_folder_are_one_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("labels").mkdir()
+    for n in range(20):
+        sample = {
+            "Info": {"Composition": ["Cu", "Zr"], "Ratio (%)": [n + 1, 99 - n]},
+            "Nano indentation": {"Hardness": [n + 1, n + 2]},
+            "XRD": {"Amorphous": n % 2 == 0},
+        }
+        Path(f"labels/Ex-{n}.json").write_text(json.dumps(sample))
+    Path("labels/eds.csv").write_text("X,Y,Al,Fe\n1,1,50,50\n")
+    hardness, amorphous = proposed("labels").tasks
+    assert (hardness.unit, hardness.sources[0].member) == ("GPa", "*.json")
+    assert "The unit is a guess" in inspect(["labels"])
+    assert len(ingest(DATA | {"elements": ["Cu", "Zr"]}, [hardness, amorphous])[0]) == 20
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path, monkeypatch, capsys):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alloymtl.data.leakage import ANY_TASK, NEAR_DUPLICATE, SAME_TASK, THRESHOLDS, column, compare, nearest
+from alloymtl.data import leakage
+from alloymtl.data.leakage import ANY_TASK, NEAR_DUPLICATE, REACH, SAME_TASK, THRESHOLDS, Neighbours, column, compare
 from alloymtl.data.split import KINDS, split
 
 SETTINGS = {"kind": "stratified", "validation": 0.15, "test": 0.15, "strata": 10, "clusters": 8}
@@ -46,7 +47,23 @@ def test_distance_is_the_least_largest_difference_of_any_element(data, known, as
     points = np.column_stack([points, 1000 - points.sum(1)])
     training, questions = points[:known], points[known:]
     expected = np.abs(questions[:, None] - training[None]).max(2).min(1) / 10
-    np.testing.assert_array_equal(nearest(questions / 1000, training / 1000), expected)
+    neighbours = Neighbours(points / 1000, np.arange(len(points)) < known)
+    rows = np.arange(known, len(points))
+    np.testing.assert_array_equal(neighbours.exact(rows), expected)
+    np.testing.assert_array_equal(neighbours.near(rows), np.where(expected <= REACH, expected, np.inf))
+    assert neighbours.median(rows) == (np.median(expected), len(rows))
+
+
+def test_a_median_of_far_alloys_is_that_of_a_sample_of_even_steps(monkeypatch):
+    """Alloys 3, 4 ... 29 at.% from the only training alloy."""
+    al = np.arange(3, 30) / 100
+    fractions = np.array([[0, 1], *np.column_stack([al, 1 - al])])
+    asked = np.arange(1, len(fractions))
+    monkeypatch.setattr(leakage, "SAMPLE", 9)
+    monkeypatch.setattr(leakage, "PAIRS", 9)
+    neighbours = Neighbours(fractions, np.arange(len(fractions)) == 0)
+    assert neighbours.median(asked) == (15, 9)  # of 3, 6 ... 27; of all of them it is 16
+    assert neighbours.median(asked[:9]) == (7, 9)
 
 
 @pytest.fixture

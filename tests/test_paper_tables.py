@@ -13,11 +13,15 @@ import pytest
 
 from alloymtl.errors import UserError
 from alloymtl.evaluation import metrics as measure
+from alloymtl.files import write_csv, write_json
 from alloymtl.paper import layout, typeset
 from alloymtl.paper.material import Material
 from alloymtl.paper.reported import Reported, printed
 from alloymtl.paper.spec import PaperStudy
 from alloymtl.paper.tables import conflict as table_conflict
+from alloymtl.paper.tables import leakage as table_leakage
+from alloymtl.paper.tables import profile as table_profile
+from alloymtl.paper.tables import raw as table_raw
 from paper_fixture import (
     EVALUATION,
     PLANTED_TASKS,
@@ -46,6 +50,7 @@ OF_EXPERIMENTS = {
     "tableC7_capacity": "capacity",
 }
 NUMBERED = [stem for stem in layout.TABLES if re.match(r"table\d", stem)]
+TITLES = {task["title"] for task in THREE_TASKS.values()}
 FIRST = {name: EVALUATION[task["kind"]][0] for name, task in THREE_TASKS.items()}
 DOCUMENT = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[T1]{fontenc}
@@ -162,6 +167,136 @@ def test_a_missing_test_stops(simulated, tmp_path):
     study = without(simulated[0], tmp_path, "comparisons", lambda table: drop_one_run(table, **wanted))
     with pytest.raises(UserError, match="structured against hard, hardness, r2"):
         run_tables(study, tmp_path)
+
+
+def with_files(study, root, **changed):
+    """A copy of a study's inputs with other CSV or JSON files of its data."""
+    root.mkdir(parents=True, exist_ok=True)
+    copy = without(study, root, "conflict", lambda table: table)
+    for name, content in changed.items():
+        copy.inputs[name] = root / study.inputs[name].name
+        write = write_csv if isinstance(content, pd.DataFrame) else write_json
+        write(copy.inputs[name], content)
+    return Material(PaperStudy.from_spec(copy.spec), copy.inputs)
+
+
+def cells_of(table):
+    """Cells of each line of a tabular, panels and rules left out."""
+    lines = table.tex.replace(r"\allowbreak{}", "").split("\\\\")
+    return [[cell.strip() for cell in line.split("&")] for line in lines if line.count("&") > 3]
+
+
+def reading(source, of, file, **how):
+    plain = {"format": "delimited", "encoding": "utf-8", "separator": ",", "decimal": ".", "sheet": None}
+    return {"source": source, "task": TASKS_OF_SOURCES[source], "of": of, "file": file, "member": "", **plain, **how}
+
+
+TASKS_OF_SOURCES = ["resistivity", "resistivity", "hardness", "amorphous"]
+
+
+def test_tableA3_has_a_line_for_each_source_and_for_what_lends_it_compositions(simulated, tmp_path):
+    sheet = {"format": "sheet", "encoding": None, "separator": None}
+    readings = [
+        reading(0, "labels", "d/book.xlsx", **sheet, sheet="one"),
+        *(reading(0, "compositions", f"lent/{n}.csv") for n in range(30)),
+        reading(1, "labels", "d/book.xlsx", **sheet, sheet="two"),
+        reading(2, "labels", "d/a, b.csv", separator=";", encoding="cp949"),
+        reading(3, "labels", "p/[1].csv"),
+        reading(3, "labels", "p/2.csv", separator="\t"),
+        *(reading(3, "labels", f"p/{n}.txt", format="ignored") for n in range(20)),
+    ]
+    tables = [
+        [("labels", "d/book.xlsx", 0), ("compositions", "lent", 2)],
+        [("labels", "d/book.xlsx", 0)],
+        [("labels", "d//a, b.csv", 0)],
+        [("labels", "p/*.csv", 25)],
+    ]
+    counts = [(9, 7, 1, 1), (8, 8, 0, 0), (7, 3, 3, 1), (6, 5, 0, 1)]
+    named = ("rows", "accepted", "merged", "rejected")
+    sources = [
+        {"task": task, "tables": [dict(zip(("of", "path", "ignored"), t, strict=True)) for t in own]}
+        | dict(zip(named, rows, strict=True))
+        for task, own, rows in zip(TASKS_OF_SOURCES, tables, counts, strict=True)
+    ]
+    material = with_files(simulated[0], tmp_path, ingest={"sources": sources, "readings": readings})
+    table = table_raw.files(material)
+    columns = ["source", "of", "path", "files", "ignored", "sheet"]
+    assert table.data[columns].to_numpy().tolist() == [
+        [0, "labels", "d/book.xlsx", 1, 0, "one"],
+        [0, "compositions", "lent", 30, 2, ""],
+        [1, "labels", "d/book.xlsx", 1, 0, "two"],
+        [2, "labels", "d//a, b.csv", 1, 0, ""],
+        [3, "labels", "p/*.csv", 2, 25, ""],
+    ]
+    assert table.data.loc[table.data["of"] == "labels", list(named)].to_numpy().tolist() == [
+        list(row) for row in counts
+    ]
+    assert cells_of(table)[1:] == [
+        ["book.xlsx (one)", "1", "", "", "9", "7", "1", "1"],
+        ["lent", "30 (and 2 unread)", "utf-8", "comma", "--", "--", "--", "--"],
+        ["book.xlsx (two)", "1", "", "", "8", "8", "0", "0"],
+        ["a, b.csv", "1", "cp949", "semicolon", "7", "3", "3", "1"],
+        ["*.csv", "2 (and 25 unread)", "utf-8", "comma, tab", "6", "5", "0", "1"],
+    ]
+
+
+def test_tableA4_counts_rejects_by_reason_and_names_the_one_file_they_are_in(simulated, tmp_path):
+    lines = [("hardness", "label.number", "label is not a number", file) for file in ("a, b.csv", "a, b.csv")]
+    lines += [("amorphous", "id.duplicate", "duplicate id", file) for file in ("x.csv", "y.csv", "y.csv")]
+    summary = [
+        {"task": "hardness", "rule": "label.number", "reason": "label is not a number", "rows": 2},
+        {"task": "amorphous", "rule": "id.duplicate", "reason": "duplicate id", "rows": 3},
+    ]
+    rejects = pd.DataFrame(lines, columns=["task", "rule", "reason", "file"])
+    table = table_raw.rejects(with_files(simulated[0], tmp_path, ingest={"summary": summary}, rejects=rejects))
+    assert table.data["files"].tolist() == ["a, b.csv", "x.csv, y.csv"]
+    rows = [line for line in table.tex.replace(r"\allowbreak{}", "").splitlines() if "texttt" in line]
+    assert [[cell.strip(" \\") for cell in row.split("&")][1:] for row in rows] == [
+        ["label is not a number", "a, b.csv", "2"],
+        ["duplicate id", "2 files", "3"],
+    ]
+
+
+def test_tableA5_is_the_profile(simulated, tmp_path):
+    profile = pd.DataFrame(
+        [
+            {"task": "amorphous", "alloys": 5, "readings": 6, "systems": 2, "repeated": 1, "class_0": 4, "class_1": 1},
+            {"task": "hardness", "alloys": 7, "readings": 7, "systems": 3, "repeated": 0},
+            {"task": "resistivity", "alloys": 2500, "readings": 9000, "systems": 40, "repeated": 99, "spread": 0.1234},
+        ]
+    )
+    places = {"minimum": 1.0, "q1": 2.0, "median": 3.0, "q3": 4.0, "maximum": 5.5, "mean": 3.25, "sd": 1.5}
+    regression = profile["task"] != "amorphous"
+    for name, value in places.items():
+        profile.loc[regression, name] = value
+    table = table_profile.make(with_files(simulated[0], tmp_path, profile_tasks=profile))
+    rows = [line.split("&") for line in table.tex.replace("\\\\", "").splitlines() if "&" in line]
+    found = [[cell.strip() for cell in row[1:]] for row in rows if row[0].strip().split(" (")[0] in TITLES]
+    assert found == [
+        [r"\num{2500}", r"\num{9000}", "40", "99"],
+        ["7", "7", "3", "0"],
+        ["5", "6", "2", "1"],
+        ["1.00", "2.00", "3.00", "4.00", "5.50", "3.25", "1.50", "12.3"],
+        ["1.00", "2.00", "3.00", "4.00", "5.50", "3.25", "1.50", "--"],
+        ["crystalline", "4", "amorphous", "1"],
+    ]
+
+
+def test_tableA6_is_the_mean_over_the_split_seeds_of_the_main_comparison(simulated, tmp_path):
+    shares = {f"share_{t}": 0.0 for t in ("0.1", "0.5", "2")}
+    rows = []
+    for seed, within in ((42, 3), (7, 10)):  # the main comparison has seed 42 alone
+        for training, near in (("any task", within), ("same task", within - 2)):
+            place = {"split": "stratified", "used": True, "split_seed": seed, "possible": True, "task": "hardness"}
+            place |= {"partition": "test", "training": training, "alloys": 10, "median": seed / 7, "system_share": 1}
+            rows.append({**place, **shares, "within_1": near, "share_1": near / 10})
+        rows.append({"split": "grouped", "used": False, "split_seed": seed, "possible": False, "reason": "few."})
+    table = table_leakage.make(with_files(simulated[0], tmp_path, leakage=pd.DataFrame(rows)))
+    assert len(table.data) == 6
+    (row,) = cells_of(table)[1:]
+    assert row == ["Hardness", "10", "3", r"30.0\,\%", r"10.0\,\%", *[r"0.0\,\%"] * 3, "6.0", r"100.0\,\%"]
+    assert "Random split (that of this study)" in table.tex
+    assert "Not possible with the study's split seed; the CSV says why" in table.tex
 
 
 @pytest.mark.parametrize("stem", [stem for stem in NUMBERED if stem != "table10_properties"])

@@ -34,6 +34,7 @@ from paper_fixture import (
 from paper_text_fixture import shipped, shrunk
 
 CONTROLS = ["grouped", "planted"]
+SOURCES = [{"path": "raw.csv", "label": "phase", "classes": {"X": 0, "O": 1}, "composition": {"basis": "at.%"}}]
 SECTIONS = {
     "imbalance": "Imbalance between tasks",
     "conflict": "Conflict of gradients",
@@ -92,7 +93,29 @@ def one(tmp_path_factory):
     return study, root, run_numbers(study, root)
 
 
-@pytest.fixture(params=["simulated", "measured", "whole", "five", "one"])
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """One task of classes, measured, whose measurements are kept apart; split by clusters; traces, and no reject."""
+
+    def change(config):
+        config |= {"simulation": None, "split_seeds": [1, 2, 3], "study": "kept"}
+        config["tasks"] = {"amorphous": {**config["tasks"]["amorphous"], "sources": SOURCES}}
+        config["data"] = {"repeats": "keep", "invalid_rows": "reject", "traces": 0.5}
+        config["split"] = {"kind": "clustered", "clusters": 40}
+        config["controls"]["planted"] = None
+        for name in ("imbalance", "imbalance_equal", "imbalance_steps"):
+            config["experiments"][name] = None
+
+    root = tmp_path_factory.mktemp("kept")
+    study = shipped(root / "in", "quick", change, sizes={"amorphous": 420})
+    report = json.loads(study.inputs["ingest"].read_text())
+    report["sources"][0] |= {"rows": 420, "rejected": 0, "traces": 7}
+    study.inputs["ingest"].write_text(json.dumps({**report, "summary": [], "reasons": {}}))
+    study.inputs["rejects"].write_text("file,task,rule,reason\n")
+    return study, root, run_numbers(study, root)
+
+
+@pytest.fixture(params=["simulated", "measured", "whole", "five", "one", "kept"])
 def any_study(request):
     """Each of the made-up studies in turn."""
     return request.getfixturevalue(request.param)
@@ -387,6 +410,61 @@ def test_one_split_and_many_are_told_apart(simulated, five, tmp_path):
     assert r"\val{study.splits} split seeds" in many
 
 
+def test_measurements_that_are_kept_apart_are_called_so(kept, simulated):
+    study, root, files = kept
+    text, numbers = words(study, files), numbers_of(files)
+    assert {key: numbers[f"data.{key}"]["value"] for key in ("rows", "alloys", "repeated", "traces")} == {
+        "rows": 420,
+        "alloys": 417,
+        "repeated": 3,
+        "traces": 7,
+    }
+    assert numbers["task.amorphous.alloys"]["value"] == 420  # what weights by size and levels count
+    assert numbers["task.amorphous.positive"]["value"] == 139  # of 417 alloys
+    for said in (
+        r"each is kept as a row of its own% : for \val{data.repeated} pairs",
+        r"\val{data.traces} rows were kept with traces",
+        r"\val{training.independent.batch_size} rows drawn from all",
+        "and none was rejected",
+    ):
+        assert (said in text, said in words(*simulated[::2])) == (True, False), said
+    assert "rejects.csv" not in text
+    table = pd.read_csv(run_tables(study, root)["table1_data_csv"]).set_index("task")["alloys"]
+    assert table.to_dict() == {"amorphous": 420, "union": 417}
+
+
+def test_large_errors_are_those_of_labels_where_measurements_are_kept_apart(whole, tmp_path):
+    study = without(whole[0], tmp_path, "metrics", lambda table: table)
+    study.spec = {**study.spec, "data": {**study.spec["data"], "repeats": "keep"}}
+    text = words(study, run_numbers(study, tmp_path))
+    for said in ("drawn with replacement, each with all of its rows,", "tenth of test labels"):
+        assert (said in text, said in words(*whole[::2])) == (True, False), said
+
+
+def test_a_split_that_some_seeds_or_none_allow_is_called_so(kept, one):
+    text = words(*kept[::2])
+    assert r"A split by chemical system of the same alloys would give" in text
+    assert r"with the only one of the \val{study.splits} split seeds that allows it." in text
+    none = "A split by composition cluster of these alloys was not possible with the study's split seed."
+    assert none in words(*one[::2])
+    assert "not possible" not in text
+
+
+def test_shares_of_near_copies_are_those_of_the_main_comparison(five, tmp_path):
+    """An experiment on a fourth split, where every test alloy has a near-copy, changes no number of the text."""
+    study, _, files = five
+    table = pd.read_csv(study.inputs["leakage"])
+    fourth = table[table["split_seed"] == 1].assign(split_seed=4)
+    fourth[[c for c in fourth if c.startswith("share")]] = 1.0
+    other = without(study, tmp_path, "metrics", lambda metrics: metrics)
+    other.inputs["leakage"] = tmp_path / "leakage.csv"
+    pd.concat([table, fourth]).to_csv(other.inputs["leakage"], index=False)
+    assert numbers_of(run_numbers(other, tmp_path)) == numbers_of(files)
+    assert run_tables(other, tmp_path)["tableA6_leakage_tex"].read_text() == (
+        run_tables(study, tmp_path / "five")["tableA6_leakage_tex"].read_text()
+    )
+
+
 def test_one_task_and_one_method_make_a_paper_without_tests(tmp_path):
     tasks, methods = {"tc": TWO_TASKS["tc"]}, {"alone": TWO_METHODS["alone"]}
     study = make(tmp_path, tasks, methods, [], sizes={"tc": 300}, simulated=False)
@@ -479,7 +557,7 @@ def test_the_paper_compiles_without_a_line_too_wide_and_to_the_same_bytes(either
 
 
 @needs_latex
-@pytest.mark.parametrize("name", ["whole", "five", "one"])
+@pytest.mark.parametrize("name", ["whole", "five", "one", "kept"])
 def test_every_experiment_in_the_paper_compiles_without_a_line_too_wide(name, request, simulated, caplog):
     study, root, _ = request.getfixturevalue(name)
     run_tables(study, root)

@@ -43,14 +43,14 @@ def tables():
 def test_counts_ranges_and_spread_of_each_task(tables):
     found = tables["tasks"].set_index("task")
     hardness = found.loc["hardness"]
-    assert hardness[["alloys", "measurements", "systems", "repeated"]].tolist() == [3, 6, 2, 2]
+    assert hardness[["alloys", "readings", "systems", "repeated"]].tolist() == [3, 6, 2, 2]
     assert hardness[["minimum", "q1", "median", "q3", "maximum"]].tolist() == [4, 5, 6, 8, 10]
     assert hardness["mean"] == pytest.approx(20 / 3)
     assert hardness["sd"] == pytest.approx(np.sqrt(28 / 3))
     assert hardness["spread"] == pytest.approx((1 / 4 + 0.5 / 10) / 2)
     assert np.isnan(found.loc["density", "spread"])  # nothing is relative to a mean of zero
     glass = found.loc["glass"]
-    assert glass[["alloys", "measurements", "systems", "repeated", "class_0", "class_1"]].tolist() == [3, 4, 3, 1, 1, 2]
+    assert glass[["alloys", "readings", "systems", "repeated", "class_0", "class_1"]].tolist() == [3, 4, 3, 1, 1, 2]
     assert glass[["minimum", "median", "maximum", "mean", "sd", "spread"]].isna().all()
 
 
@@ -117,3 +117,17 @@ def test_kept_measurements_have_the_profile_of_their_means():
     assert of_merged["tasks"]["repeated"].tolist() == [30, 30]
     for name, table in of_merged.items():
         pd.testing.assert_frame_equal(of_kept[name], table)
+
+
+def test_a_list_in_one_row_counts_its_readings():
+    """Of the readings 60, 10, 20 in one row and 40, 50 in two, an alloy has the spread of all."""
+    hardness = TASKS[:1]
+    values = np.array([60.0, 10.0, 20.0])
+    one = ("a", "Al", (1, 0, 0), (values.mean(), 3, values.std(ddof=1)), None, None)
+    others = [(f"a#{n}", "Al", (1, 0, 0), (v, 1, NONE), None, None) for n, v in ((2, 40.0), (3, 50.0))]
+    other = ("b", "Al", (1, 0, 0), (70.0, 1, NONE), None, None)
+    for rows, readings in (([one], values), ([one, *others], [*values, 40.0, 50.0])):
+        found = profile(union([*rows, other]), ELEMENTS, hardness)["tasks"].iloc[0]
+        label = np.mean([row[3][0] for row in rows])
+        assert found[["alloys", "readings", "repeated"]].tolist() == [2, len(readings) + 1, 1]
+        assert found["spread"] == pytest.approx(np.std(readings, ddof=1) / label)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -129,25 +130,56 @@ def test_the_encoding_is_found(here, content, encoding):
 
 
 @pytest.mark.parametrize(
-    ("content", "decimal", "first"),
+    ("column", "decimal"),
     [
-        ("a;b\n1,5;x\n2;y\n", ",", "1.5"),
-        ("a;b\n1,234;x\n", ",", "1.234"),
-        ('a,b\n"1,5",x\n', ",", "1.5"),
-        ("a, nominal\tb\n1,5\t2,5\n", ",", "1.5"),
-        ("a\tb\n1,234\t7\n", ".", "1,234"),  # one thousand, or a little more than one: not for us to say
-        ("a;b\n1,5;2.5\n", ".", "1,5"),
-        ("a,b\n1,5\n", ".", "1"),
-        ("a;b\nFe,Ni;x\n", ".", "Fe,Ni"),
-        ("a;b\n-3,2E-4;x\n", ",", "-3.2E-4"),
+        (["1,5", "2"], ","),
+        (["1,234", "0,5"], ","),
+        (["1,234", "1234,567"], ","),
+        (["-3,2E-4"], ","),
+        (["Al0,5CoCr", "[(Fe0,5Co0,5)75B20]96Nb4"], ","),
+        (["1,234", "2.5"], "."),
+        (["1,234", "1,234.5"], "."),
+        (["[1,5]", "[Fe,Ni]"], "."),  # lists of two
+        (["1,2,3", "soft, see note 3,7", "V2.1 of it"], "."),
+        (["1,234", "3"], None),
+        (["12,345,678"], None),
     ],
 )
-def test_decimal_commas_are_found_and_become_points_only_where_they_are_meant(here, content, decimal, first):
-    Path("raw.csv").write_text(content)
-    table = read("raw.csv")
-    assert table.readings[0].decimal == decimal
-    assert table.pointed(table.column(table.headers[0], KEY))[0] == first
-    assert read("raw.csv", decimal="," if decimal == "." else ".").readings[0].decimal != decimal
+def test_the_decimal_sign_is_told_only_by_cells_that_can_have_no_other(here, column, decimal):
+    Path("raw.csv").write_text(text("a\tb", *(f" {cell} \tx" for cell in column)))
+    if decimal is None:
+        told = rf"raw.csv, row 2, column a: the comma of '{column[0]}'.*set {re.escape(KEY)}.decimal to ',' or '.'"
+        with pytest.raises(UserError, match=told):
+            read("raw.csv").with_decimal(["a", "b"], KEY)
+    else:
+        assert read("raw.csv").with_decimal(["a", "b"], KEY).readings[0].decimal == decimal
+    assert read("raw.csv").with_decimal(["b", "c"], KEY).readings[0].decimal == "."
+    for forced in (".", ","):
+        assert read("raw.csv", decimal=forced).with_decimal(["a"], KEY).readings[0].decimal == forced
+
+
+def test_the_decimal_sign_is_one_for_all_texts_of_a_location_and_leaves_other_formats_alone(here):
+    Path("raw").mkdir()
+    Path("raw/a.csv").write_text('HV,reference\n"1,234","Smith, p. 3.7"\n')
+    Path("raw/b.csv").write_text('HV,reference\n"0,5",-\n"[1,5]",-\n')
+    Path("raw/c.json").write_text('{"HV": 2.5}')
+    table = read("raw").with_decimal(["HV"], KEY)
+    assert [reading.decimal for reading in table.readings] == [",", ",", "."]
+    assert table.pointed(table.column("HV", KEY)).tolist() == ["1.234", "0.5", "[1,5]", "2.5"]
+    Path("raw/d.csv").write_text("HV,reference\n2.5,-\n")
+    with pytest.raises(
+        UserError, match=rf"raw: some numbers have a decimal point, and some .* set {re.escape(KEY)}.decimal"
+    ):
+        read("raw").with_decimal(["HV"], KEY)
+    Path("raw/b.csv").unlink()
+    assert {reading.decimal for reading in read("raw").with_decimal(["HV"], KEY).readings} == {"."}
+
+
+@pytest.mark.parametrize("column", [["1,5", "Al0.5Co"], ["1,5", "1,234.5"], ["Al0,5Co", "2.5"]])
+def test_two_decimal_signs_are_not_read_as_one(here, column):
+    Path("raw.csv").write_text(text("a\tb", *(f"{cell}\tx" for cell in column)))
+    with pytest.raises(UserError, match="some numbers have a decimal point, and some a decimal comma"):
+        read("raw.csv").with_decimal(["a"], KEY)
 
 
 def test_rows_that_do_not_fit_their_header_are_faults_and_keep_their_number(here):
@@ -161,10 +193,10 @@ def test_rows_that_do_not_fit_their_header_are_faults_and_keep_their_number(here
         ["1", "2\n3,4\n5,6", ""],
         ["7", "8", ""],
     ]
-    assert [(table.where(f.index), f.value, f.rule, f.reason.split(":")[0]) for f in table.faults] == [
-        ("raw.csv, row 5", "4", "cells", "4 cells where the header has 3"),
-        ("raw.csv, row 6", "2\\n3,4\\n5,6", "cells", "the row ends early, in a quoted cell"),
-        ("raw.csv, row 7", "8", "cells", "the row ends early"),
+    assert [(table.where(f.index), f.value, f.rule, f.reason.split(" with")[0]) for f in table.faults] == [
+        ("raw.csv, row 5", "4", "cells", "more cells than the header, which has 3"),
+        ("raw.csv, row 6", "2\\n3,4\\n5,6", "cells", "the row ends early, in a quoted cell,"),
+        ("raw.csv, row 7", "8", "cells", "the row ends early,"),
     ]
     assert f"{KEY}.separator" in table.faults[0].mend
 
@@ -176,6 +208,15 @@ def test_rows_above_the_header_and_the_separator_line_of_spreadsheets_are_skippe
     Path("raw.csv").write_text("sep=|\na|b\n1|2\n")
     table = read("raw.csv")
     assert (cells(table), table.row.tolist(), table.readings[0].separator) == ([["1", "2"]], [3], "|")
+
+
+def test_a_table_that_breaks_off_is_no_note_beside_the_tables(here, monkeypatch):
+    monkeypatch.setattr(limits, "BLOCK_ROWS", 7)
+    Path("raw").mkdir()
+    Path("raw/a.csv").write_text("a,b\n1,2\n")
+    Path("raw/b.txt").write_text(text("a,b", *["1,2"] * 1000, "x" * limits.LINE))
+    with pytest.raises(UserError, match=r"raw/b.txt: this is no table: a line has more"):
+        read("raw")
 
 
 def test_a_table_longer_than_a_block_keeps_its_order_and_its_numbers(here, monkeypatch):
@@ -221,6 +262,43 @@ def test_a_sheet_is_read_as_its_values(here):
     assert cells(read("two.xlsx", sheet="two")) == [["3", "4"]]
     Path("renamed.zip").write_bytes(zipped({"a/b.xlsx": Path("two.xlsx").read_bytes()}))
     assert cells(read("renamed.zip", sheet="one")) == [["1", "2"]]
+
+
+def test_a_formula_that_was_never_computed_is_a_fault_and_not_an_empty_cell(here):
+    path = workbook({"one": [["Al", "HV"], [1, 2], ["=A2*2", "=A3"], [3, 4, "=1"], [], [None, "=B2"]]})
+    table = read(path)
+    assert cells(table) == [["1", "2"], ["=A2*2", "=A3"], ["3", "4"], ["", ""], ["", "=B2"]]
+    reason = "the formula of this cell was never computed"
+    assert [(table.where(f.index), f.column, f.value, f.reason) for f in table.faults] == [
+        ("raw.xlsx, row 4", "", "=1", "more cells than the header, which has 2"),
+        ("raw.xlsx, row 3", "Al", "=A2*2", reason),
+        ("raw.xlsx, row 6", "HV", "=B2", reason),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value", "is_fault"),
+    [
+        ("<c><f>A1</f><v>7</v></c>", "7", False),
+        ('<c t="str"><f>A1</f><v></v></c>', "", False),  # computed, and an empty text
+        ('<c t="str"><f>A1</f></c>', "=A1", True),
+        ('<c><f t="shared" si="0"/></c>', "=", True),
+        ("<c><f>A1</f><v/></c>", "=A1", True),
+        ("<c/>", "", False),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_what_a_formula_has_come_to_is_seen_in_the_sheet_itself(here, cell, value, is_fault, encoding):
+    whole = zipfile.ZipFile(workbook({"one": [["a", "b"], [1, 2]]}))
+    members = {name: whole.read(name) for name in whole.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    head, _, rest = members[name].decode().partition('<c r="A2"')
+    sheet = head + cell + rest[rest.index("</c>") + 4 :]
+    members[name] = f'<?xml version="1.0" encoding="{encoding}"?>{sheet[sheet.index("<worksheet") :]}'.encode(encoding)
+    Path("raw.xlsx").write_bytes(zipped(members))
+    table = read("raw.xlsx")
+    assert cells(table) == [[value, "2"]]
+    assert [(f.index, f.column, f.value) for f in table.faults] == ([(0, "a", value)] if is_fault else [])
 
 
 def test_parquet_is_read_as_text_that_says_the_same_numbers(here):
@@ -295,7 +373,6 @@ def test_a_folder_is_read_whole_and_what_is_no_table_is_told(here):
     assert [str(origin) for origin in table.origins] == ["raw/b.csv", "raw/c.zip: x.csv", "raw/sub/a.csv"]
     assert table.headers == ["Al", "HV", "HV", "ρ (µΩ)"]
     assert table.column("Al", KEY).tolist() == ["1", "6", "3"]
-    assert table.pointed(pd.Series(["1,5", "1,5", "1,5"])).tolist() == ["1,5", "1,5", "1.5"]
     assert {str(origin) for origin, _ in read("raw").ignored} == {
         "raw/notes.txt",
         "raw/photo.jpg",
@@ -335,6 +412,24 @@ def test_member_names_of_old_korean_archives_are_readable(here):
     whole = zipped({"XXXX.csv": "a,b\n1,2\n"}).replace(b"XXXX", "경도".encode("cp949"))
     Path("raw.zip").write_bytes(whole)
     assert str(read("raw.zip", member="경도.csv").origins[0]) == "raw.zip: 경도.csv"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_one_name_are_told_apart_and_one_named_as_a_folder_is_told(here):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, number in (("b.csv", 1), ("b.csv (2)", 2), ("b.csv", 3), ("b.csv", 4), ("c.csv/", 5), ("d/", 0)):
+            archive.writestr(name, f"a,b\n{number},0\n" if number else "")
+    Path("raw.zip").write_bytes(zipped({"in.zip": buffer.getvalue()}))
+    table = read("raw.zip", member="b.csv")
+    assert [str(origin) for origin in table.origins] == [
+        "raw.zip: in.zip/b.csv",
+        "raw.zip: in.zip/b.csv (3)",
+        "raw.zip: in.zip/b.csv (4)",
+    ]
+    assert table.column("a", KEY).tolist() == ["1", "3", "4"]
+    assert read("raw.zip", member="b.csv (4)").column("a", KEY).tolist() == ["4"]
+    assert ("raw.zip: in.zip/c.csv/", "its name is that of a folder") in [(str(o), why) for o, why in table.ignored]
 
 
 def test_all_parts_of_an_archive_are_read_in_the_order_of_their_numbers(here):

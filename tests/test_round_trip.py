@@ -333,4 +333,4 @@ def test_labels_in_the_schema_of_ai_hub(world, tmp_path, layout, encoding):
     # All samples lie together, so that each task lists those of the other two as without a value.
     assert set(rejects["rule"]) == {"label.missing"}
     assert [source["rejected"] for source in report["sources"]] == [440 - rows for rows in ROWS.values()]
-    assert report["readings_per_task"] == ROWS | {"hardness": 2 * ROWS["hardness"]}
+    assert report["labels"] == ROWS

@@ -9,11 +9,11 @@ import yaml
 
 from alloymtl import components
 from alloymtl import config as config_module
+from alloymtl.data.rows.units import convert
 from alloymtl.data.simulate.compositions import compositions
 from alloymtl.data.simulate.measure import measure
 from alloymtl.data.simulate.settings import PROPERTIES, Settings
 from alloymtl.data.simulate.tables import header, raw_table
-from alloymtl.data.units import convert
 from alloymtl.errors import UserError
 from alloymtl.run import Run
 from alloymtl.study import Study

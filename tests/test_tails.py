@@ -37,9 +37,10 @@ def test_tail_metrics_are_those_of_the_runs(errors):
 
 
 @settings(deadline=None)
-@given(ERRORS, st.integers(0, 1000))
-def test_metrics_of_counts_are_those_of_the_rows_that_were_drawn(errors, seed):
-    drawn = np.random.default_rng(seed).integers(0, errors.size, (5, errors.size))
+@given(ERRORS, st.integers(0, 1000), st.lists(st.integers(2, 90), min_size=1, max_size=5))
+def test_metrics_of_counts_are_those_of_the_rows_that_were_drawn(errors, seed, sizes):
+    rng = np.random.default_rng(seed)
+    drawn = [rng.integers(0, errors.size, n) for n in (errors.size, *sizes)]
     counts = np.array([np.bincount(row, minlength=errors.size) for row in drawn])
     assert tails.tail_metrics(errors, counts) == pytest.approx(
         np.array([of_runs(errors[row]) for row in drawn]), abs=1e-9
@@ -73,7 +74,7 @@ def test_many_alloys_take_the_short_way_to_the_same_numbers():
 )
 def test_percentile_intervals_are_scipy_s(column, statistic):
     errors = np.abs(np.random.default_rng(5).standard_t(4, size=120))
-    _, drawn = tails.bootstrap({"m": errors[None]}, np.random.default_rng(8), resamples=20000)["m"]
+    _, drawn = tails.bootstrap({"m": errors[None]}, np.arange(120), np.random.default_rng(8), resamples=20000)["m"]
     found = np.percentile(drawn[:, column], [2.5, 97.5])
     rng = np.random.default_rng(9)
     expected = bootstrap((errors,), statistic, n_resamples=20000, method="percentile", rng=rng).confidence_interval
@@ -84,10 +85,18 @@ def test_interval_of_the_mean_of_the_largest_tenth_narrows_with_the_root_of_the_
     widths = []
     for n in (200, 800, 3200):
         errors = (np.arange(n) + 0.5) / n
-        _, drawn = tails.bootstrap({"m": errors[None]}, np.random.default_rng(0), resamples=1000)["m"]
+        _, drawn = tails.bootstrap({"m": errors[None]}, np.arange(n), np.random.default_rng(0), resamples=1000)["m"]
         widths.append(np.ptp(np.percentile(drawn[:, 3], [2.5, 97.5])))
     assert widths[0] / widths[1] == pytest.approx(2, rel=0.15)
     assert widths[1] / widths[2] == pytest.approx(2, rel=0.15)
+
+
+def test_rows_that_repeat_an_alloy_add_no_evidence():
+    errors, rng = np.abs(np.random.default_rng(5).standard_t(4, size=120)), np.random.default_rng
+    alloys = np.tile(np.arange(120), 3)
+    once = tails.bootstrap({"m": errors[None]}, np.arange(120), rng(8), resamples=500)["m"][1]
+    thrice = tails.bootstrap({"m": errors[None, alloys]}, alloys, rng(8), resamples=500)["m"][1]
+    assert thrice[:, [0, 3]] == pytest.approx(once[:, [0, 3]])  # percentiles lie between other ranks
 
 
 # --- the step --------------------------------------------------------------------------------------------------------
@@ -177,6 +186,21 @@ def test_the_same_seed_gives_the_same_intervals_and_another_does_not(tmp_path):
     other = run({**study, "seed": 1}, paths, tmp_path)
     assert (first["ci_low"] != other["ci_low"]).any()
     np.testing.assert_array_equal(first["value"], other["value"])
+
+
+def test_an_alloy_is_drawn_with_all_of_the_measurements_that_were_kept_of_it(tmp_path):
+    study = spec(MAIN)
+    paths = write(tmp_path, study)
+    once = run(study, paths, tmp_path).set_index(["method", "metric"])
+    table = pd.read_parquet(paths["predictions"])
+    again = [table.assign(alloy=table["alloy"] + mark) for mark in ("", "#2", "#3")]
+    write_parquet(paths["predictions"], pd.concat(again))
+    thrice = run(study, paths, tmp_path).set_index(["method", "metric"])
+    columns = ["ci_low", "ci_high", "diff_low", "diff_high"]
+    for metric in ("max_error_z", "worst10_mae_z"):
+        np.testing.assert_allclose(
+            thrice.loc[("hard", metric), columns].astype(float), once.loc[("hard", metric), columns].astype(float)
+        )
 
 
 def test_splits_are_resampled_each_for_itself(tmp_path):

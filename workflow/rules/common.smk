@@ -10,6 +10,7 @@ from alloymtl.config import combine
 from alloymtl.data.elements import check_elements
 from alloymtl.errors import UserError, suggestion
 from alloymtl.evaluation.metrics import check_metrics
+from alloymtl.paper.catalogue import category, labels
 from alloymtl.progress.failures import last_words
 from alloymtl.sources import sources
 from alloymtl.study import Study
@@ -140,6 +141,22 @@ def analysis_spec(study):
 def described(study):
     """Path of the file that tells steps of the study as a whole."""
     return f"{study.root}/study.json"
+
+
+def profile_of(study):
+    """Paths of what is known of a study's alloys before training, by name."""
+    folder = f"{study.data_root}/data/profile"
+    return {f"profile_{name}": f"{folder}/{name}.csv" for name in ("tasks", "histograms", "overlap", "elements")}
+
+
+def in_report(files, ending, caption):
+    """Tables or figures by name, those of one ending marked for the HTML report."""
+    marked = dict(files)
+    for name in (name for name in files if name.endswith(f"_{ending}")):
+        stem = name.removesuffix(f"_{ending}")
+        about = {"category": category(stem), "subcategory": f"{caption.capitalize()}s", "labels": labels(stem)}
+        marked[name] = report(files[name], caption=f"../report/{caption}.rst", **about)
+    return marked
 
 
 STUDY = read_study()

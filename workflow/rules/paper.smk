@@ -1,5 +1,4 @@
 # Tables, figures, numbers and text.
-from alloymtl.paper.catalogue import category, labels
 from alloymtl.paper.layout import figure_files, render_files, table_files
 
 PAPER_TEMPLATES = os.path.relpath(Path(workflow.basedir) / "paper")
@@ -7,22 +6,6 @@ TABLE_FILES = table_files(ROOT)
 FIGURE_FILES = figure_files(ROOT)
 RENDER_FILES = render_files(ROOT, PAPER_TEMPLATES)
 MARK = "**Simulated data: nothing shown here is evidence about a real alloy.**" if STUDY.simulated else ""
-
-
-def profile_of(study):
-    """Paths of what is known of a study's alloys before training, by name."""
-    folder = f"{study.data_root}/data/profile"
-    return {f"profile_{name}": f"{folder}/{name}.csv" for name in ("tasks", "histograms", "overlap", "elements")}
-
-
-def in_report(files, ending, caption):
-    """Tables or figures by name, those of one ending marked for the HTML report."""
-    marked = dict(files)
-    for name in (name for name in files if name.endswith(f"_{ending}")):
-        stem = name.removesuffix(f"_{ending}")
-        about = {"category": category(stem), "subcategory": f"{caption.capitalize()}s", "labels": labels(stem)}
-        marked[name] = report(files[name], caption=f"../report/{caption}.rst", **about)
-    return marked
 
 
 report: "../report/simulated.rst" if STUDY.simulated else "../report/measured.rst"

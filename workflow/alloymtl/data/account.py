@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from alloymtl import files
-from alloymtl.data.raw import places
-from alloymtl.data.repeats import MARK
+from alloymtl.data.raw import RawTable, places
+from alloymtl.data.repeats import distinct
 from alloymtl.data.union import Reading
 from alloymtl.task import Task
 
 REJECT_COLUMNS = ["file", "member", "row", "task", "column", "value", "rule", "reason", "mend"]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+LABELS, COMPOSITIONS = "labels", "compositions"
+IGNORED = "ignored"
 IGNORED_SHOWN = 20
 
 
@@ -30,12 +32,17 @@ def report(
 ) -> dict[str, Any]:
     """The report of a study's ingestion as plain values.
 
+    ``source`` of a file in ``readings`` is the place of its source in ``sources``; ``of`` says whether the file holds
+    its ``labels`` or lends it ``compositions``. The first ignored files are listed, all are counted in the source's
+    ``tables``. ``labels`` counts rows of the union data set, which is what levels and weights by size count;
+    ``labelled``, ``classes`` and ``overlap`` count distinct alloys.
+
     Args:
         readings: what was read from each source, screening done.
         table: the measurements that were kept.
         merged: mask over them, of those that were merged into another.
         rejects: all rejected rows, ``invalid`` among the columns.
-        alloys: the union data set.
+        alloys: the union data set, of which an alloy may have several rows.
         tasks: the study's.
 
     Raises:
@@ -43,9 +50,9 @@ def report(
     """
     return {
         "sources": [_account(r, table["source"].to_numpy() == n, merged) for n, r in enumerate(readings)],
-        "readings": [found for r in readings for found in _files_of(r)],
+        "readings": [found for n, r in enumerate(readings) for found in _files_of(n, r)],
         **_summary(rejects, tasks),
-        **_contents(alloys, readings, tasks),
+        **_contents(alloys, tasks),
     }
 
 
@@ -69,21 +76,29 @@ def _account(reading: Reading, own: np.ndarray, merged: np.ndarray) -> dict[str,
         "merged": further,
         "rejected": rejected,
         "traces": int((reading.compositions.traces & reading.screening.good).sum()),
+        "tables": [
+            {"of": of, "path": table.location.path, "ignored": len(table.ignored)} for of, table in _tables(reading)
+        ],
     }
 
 
-def _files_of(reading: Reading) -> list[dict[str, Any]]:
+def _tables(reading: Reading) -> Iterator[tuple[str, RawTable]]:
+    """The raw tables of a source, each with what it is read for."""
+    yield from zip((LABELS, COMPOSITIONS), reading.tables, strict=False)
+
+
+def _files_of(number: int, reading: Reading) -> list[dict[str, Any]]:
     """How each file was read, and what lay beside it unread."""
     found = []
-    for number, table in enumerate(reading.tables):
-        of = "labels" if number == 0 else "compositions"
+    for of, table in _tables(reading):
+        named = {"source": number, "task": reading.task.name, "of": of}
         for read in table.readings:
             place = {"file": read.origin.file, "member": read.origin.member}
             how = {k: v for k, v in vars(read).items() if k != "origin"}
-            found.append({"task": reading.task.name, "of": of, **place, **how})
+            found.append({**named, **place, **how})
         for origin, why in table.ignored[:IGNORED_SHOWN]:
             place = {"file": origin.file, "member": origin.member}
-            found.append({"task": reading.task.name, "of": of, **place, "format": "ignored", "why": why, "rows": 0})
+            found.append({**named, **place, "format": IGNORED, "why": why, "rows": 0})
     return found
 
 
@@ -105,15 +120,16 @@ def _summary(rejects: pd.DataFrame, tasks: Sequence[Task]) -> dict[str, Any]:
     }
 
 
-def _contents(alloys: pd.DataFrame, readings: Sequence[Reading], tasks: Sequence[Task]) -> dict[str, Any]:
-    """How many distinct alloys, labels, classes and common labels there are."""
-    has = {task.name: alloys[f"n:{task.name}"] > 0 for task in tasks}
+def _contents(rows: pd.DataFrame, tasks: Sequence[Task]) -> dict[str, Any]:
+    """How many rows with a label there are, distinct alloys, and of these labelled ones, classes and common labels."""
+    single, _ = distinct(rows, [f"y:{task.name}" for task in tasks])
+    has = {task.name: single[f"y:{task.name}"].notna() for task in tasks}
     return {
-        "alloys": int(alloys["alloy"].str.partition(MARK)[0].nunique()) if len(alloys) else 0,
-        "labels": {name: int(mask.sum()) for name, mask in has.items()},
-        "readings_per_task": {task.name: int(alloys[f"n:{task.name}"].sum()) for task in tasks},
+        "alloys": len(single),
+        "labels": {task.name: int(rows[f"y:{task.name}"].notna().sum()) for task in tasks},
+        "labelled": {name: int(mask.sum()) for name, mask in has.items()},
         "classes": {
-            task.name: {str(c): int((alloys[f"y:{task.name}"] == c).sum()) for c in (0, 1)}
+            task.name: {str(c): int((single[f"y:{task.name}"] == c).sum()) for c in (0, 1)}
             for task in tasks
             if not task.is_regression
         },

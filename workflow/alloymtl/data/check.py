@@ -33,9 +33,9 @@ def check(report: Mapping[str, Any], data: Mapping[str, Any], rejects: str) -> N
             f"{first['reason']}: {first['value']!r}. {in_all} listed in {rejects}.",
             f"{first['mend']} Or set data.invalid_rows: reject to go on without invalid rows.",
         )
-    for task, labels in report["labels"].items():
-        if labels < FEWEST_LABELS:
-            what = f"only {labels} alloys with a label are left, and {FEWEST_LABELS} are needed."
+    for task, labelled in report["labelled"].items():
+        if labelled < FEWEST_LABELS:
+            what = f"only {labelled} alloys with a label are left, and {FEWEST_LABELS} are needed."
             raise UserError(f"tasks.{task}", what, f"add data, or see {rejects} for the rows that were rejected.")
     for task, classes in report["classes"].items():
         for name, members in classes.items():

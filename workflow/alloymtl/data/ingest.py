@@ -11,14 +11,17 @@ import pandas as pd
 
 from alloymtl import files
 from alloymtl.data.account import REJECT_COLUMNS, report, spreadsheet_safe
-from alloymtl.data.fractions import Compositions, read_fractions
-from alloymtl.data.labels import NO_VALUE, is_missing, read_labels
-from alloymtl.data.matching import matched_fractions
-from alloymtl.data.raw import RawTable, read_table
-from alloymtl.data.rules import alloys_schema
-from alloymtl.data.screening import Reason, Screening
+from alloymtl.data.raw import RawTable, places, read_table
+from alloymtl.data.raw.names import quoted
+from alloymtl.data.rows.amounts import amount_columns
+from alloymtl.data.rows.fractions import Compositions, read_fractions
+from alloymtl.data.rows.labels import NO_VALUE, is_missing, read_labels
+from alloymtl.data.rows.matching import matched_fractions
+from alloymtl.data.rows.rules import alloys_schema
+from alloymtl.data.rows.screening import Reason, Screening, reject_faults
+from alloymtl.data.rows.units import differ, unit_of
 from alloymtl.data.union import Reading, measurements, unite
-from alloymtl.data.unreadable import reject_faults
+from alloymtl.errors import UserError
 from alloymtl.task import Source, Task
 
 DUPLICATE = Reason("id.duplicate", "duplicate id", "remove the row, or give it an id of its own.")
@@ -38,16 +41,47 @@ def read_source(task: Task, number: int, data: Mapping[str, Any]) -> Reading:
     """
     source = task.sources[number]
     key = f"tasks.{task.name}.sources[{number}]"
+    _check_unit(task, source, key)
     table = read_table(source, key)
-    screening = Screening(len(table))
     text = table.column(source.label, f"{key}.label")
+    table = table.with_decimal([name for name in _number_columns(task, source, table) if table.has(name)], key)
+    screening = Screening(len(table))
     reject_faults(table, screening)
     # A row without a label is of no use, whatever its cells hold, so that this is never an error.
-    screening.reject(is_missing(text, data["missing"]), NO_VALUE, source.label, text)
-    _reject_duplicates(table, source, screening, key)
+    screening.reject(is_missing(text, source, data["missing"]), NO_VALUE, source.label, text)
     compositions, tables = _compositions(table, source, data, screening, f"{key}.composition")
     labels = read_labels(text, table.pointed(text), task, source, screening, key)
+    # Last, so that a good row is not lost to a bad one of its name.
+    _reject_duplicates(table, source, screening, key)
     return Reading(task, source, tables, compositions, labels, text, screening)
+
+
+def _check_unit(task: Task, source: Source, key: str) -> None:
+    """Make sure that a label's unit is not another than its header says, unless the config says so.
+
+    Raises:
+        UserError: the source has no unit of its own, and its header names another than the study's.
+    """
+    stated = unit_of(source.label) if task.is_regression else None
+    taken = source.unit or task.unit
+    if stated is None or not differ(stated, taken):
+        return
+    what = f"the column {quoted(source.label)} names the unit {stated}, and the study's is {task.unit}."
+    if source.unit is None:
+        raise UserError(f"{key}.unit", what, f"set it to {stated!r}, or to {task.unit!r} if the header is wrong.")
+    log.warning("%s.unit: the column %s names the unit %s and is read as %s", key, source.label, stated, taken)
+
+
+def _number_columns(task: Task, source: Source, table: RawTable) -> list[str]:
+    """The columns of a source's rows that are read as numbers."""
+    labels = [source.label] if task.is_regression else []
+    other = source.composition.get("table")
+    return [*labels, *(amount_columns(table, source.composition, _taken(source)) if other is None else other["match"])]
+
+
+def _taken(source: Source) -> set[str]:
+    """The columns of a source's rows that are no elements, whatever their names."""
+    return {source.label, *([source.id] if source.id is not None else [])}
 
 
 def _compositions(
@@ -55,7 +89,7 @@ def _compositions(
 ) -> tuple[Compositions, tuple[RawTable, ...]]:
     """Compositions of the rows, and the tables that were read."""
     if source.composition.get("table") is None:
-        return read_fractions(table, source.composition, data, screening, key), (table,)
+        return read_fractions(table, source.composition, data, _taken(source), screening, key), (table,)
     compositions, other = matched_fractions(table, source.composition, data, screening, key)
     return compositions, (table, other)
 
@@ -82,11 +116,33 @@ def ingest(data: Mapping[str, Any], tasks: Sequence[Task]) -> tuple[pd.DataFrame
         UserError: see ``read_source``.
     """
     readings = [read_source(task, number, data) for task in tasks for number in range(len(task.sources))]
+    _check_repeats(readings)
     table, identity = measurements(readings, data["decimals"])
     alloys, merged = unite(table, identity, tasks, data)
     alloys_schema(data["elements"], {task.name: not task.is_regression for task in tasks}).validate(alloys)
     rejects = pd.concat([r.screening.table(r.tables[0], r.task.name) for r in readings], ignore_index=True)
     return alloys, rejects[REJECT_COLUMNS], report(readings, table, merged, rejects, alloys, tasks)
+
+
+def _check_repeats(readings: Sequence[Reading]) -> None:
+    """Make sure that no file counts twice.
+
+    Files of labels whose compositions lie elsewhere are left out: two samples may have measured the same.
+
+    Raises:
+        UserError: two files of a task are the same, byte for byte, and read in the same way.
+    """
+    seen: dict[tuple[str, ...], str] = {}
+    for reading in (reading for reading in readings if len(reading.tables) == 1):
+        table, label = reading.tables[0], reading.source.label
+        sums = {file: files.sha256(file) for origin in table.origins for file in places.files(origin.file)}
+        for origin, how in zip(table.origins, table.readings, strict=True):
+            content = "".join(sums[file] for file in places.files(origin.file))
+            what = (reading.task.name, label, content, origin.member, how.sheet or "")
+            if what in seen:
+                same = f"it holds the same rows as {seen[what]}, and they would count twice."
+                raise UserError(str(origin), same, "remove one of the two, or choose files by path and member.")
+            seen[what] = str(origin)
 
 
 def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:

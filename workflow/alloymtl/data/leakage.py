@@ -29,6 +29,11 @@ NEAR_DUPLICATE = 1.0
 ANY_TASK, SAME_TASK = "any task", "same task"
 # No composition is known to more decimals of an at.%: what the arithmetic adds must not move an alloy over a threshold.
 DECIMALS = 6
+REACH = max(THRESHOLDS) + 0.01
+"""Distance in at.% up to which every alloy's is computed: beyond it a search among dense compositions takes long."""
+PAIRS, SAMPLE = 400_000_000, 2_000
+"""A median beyond ``REACH`` is exact for so many pairs of alloys, else of a sample that makes as many, but not fewer
+than ``SAMPLE`` alloys."""
 log = logging.getLogger("alloymtl")
 
 
@@ -41,22 +46,52 @@ COLUMNS = [
     *("split", "used", "split_seed", "possible", "reason"),
     *("task", "partition", "training", "alloys", "training_alloys"),
     *(column(measure, threshold) for measure in ("within", "share") for threshold in THRESHOLDS),
-    *("median", "system_share"),
+    *("median", "median_of", "system_share"),
 ]
 
 
-def nearest(fractions: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Distance of each alloy to the nearest training alloy, in at.%: the largest difference of any element's fraction.
+class Neighbours:
+    """Distances of alloys to the nearest of some training alloys, in at.%: the largest difference of any fraction.
+
+    Each distance is computed once, however often it is asked for, and by one thread.
 
     Args:
         fractions: atomic fractions (alloys, elements).
-        training: those of the training alloys (training alloys, elements).
-
-    Returns:
-        Shape (alloys,).
+        known: mask (alloys,) of the training alloys, at least one.
     """
-    distance, _ = cKDTree(training).query(fractions, p=np.inf)
-    return np.round(100 * distance, DECIMALS)
+
+    def __init__(self, fractions: np.ndarray, known: np.ndarray) -> None:
+        self._fractions = fractions
+        self._tree = cKDTree(fractions[known])
+        self._near, self._exact = np.full((2, len(fractions)), np.nan)
+
+    def near(self, asked: np.ndarray) -> np.ndarray:
+        """Distances of some alloys, by index; infinite beyond ``REACH``."""
+        return self._of(asked, self._near, REACH / 100)
+
+    def exact(self, asked: np.ndarray) -> np.ndarray:
+        """Distances of some alloys, by index, however large."""
+        return self._of(asked, self._exact, np.inf)
+
+    def median(self, asked: np.ndarray) -> tuple[float, int]:
+        """Median distance of some alloys, by index, and of how many it is.
+
+        That is all of them, but where it lies beyond ``REACH`` and there are more than ``PAIRS`` pairs: then it is an
+        estimate from some of them, taken at equal steps from their list.
+        """
+        near = self.near(asked)
+        if np.isfinite(np.sort(near)[len(near) // 2]):
+            return float(np.median(near)), len(near)
+        count = max(SAMPLE, PAIRS // self._tree.n)
+        if len(asked) > count:
+            asked = asked[np.arange(count) * len(asked) // count]
+        return float(np.median(self.exact(asked))), len(asked)
+
+    def _of(self, asked: np.ndarray, distances: np.ndarray, bound: float) -> np.ndarray:
+        fresh = asked[np.isnan(distances[asked])]
+        found, _ = self._tree.query(self._fractions[fresh], p=np.inf, distance_upper_bound=bound)
+        distances[fresh] = np.round(100 * found, DECIMALS)
+        return distances[asked]
 
 
 def leakage(alloys: pd.DataFrame, placed: np.ndarray, tasks: Sequence[str]) -> list[dict[str, Any]]:
@@ -74,13 +109,17 @@ def leakage(alloys: pd.DataFrame, placed: np.ndarray, tasks: Sequence[str]) -> l
     fractions = fractions_of(alloys)
     systems = alloys["system"].to_numpy()
     rows = []
+    trained = placed == 0
+    of_any = Neighbours(fractions, trained)
     for task in tasks:
         of_task = alloys[f"y:{task}"].notna().to_numpy()
-        seen = {ANY_TASK: placed == 0, SAME_TASK: (placed == 0) & of_task}
+        own = trained & of_task
+        of_own = of_any if (own == trained).all() else Neighbours(fractions, own)
         for partition in PARTITIONS[1:]:
-            asked = of_task & (placed == PARTITIONS.index(partition))
-            for training, known in seen.items():
-                distance = nearest(fractions[asked], fractions[known])
+            asked = np.flatnonzero(of_task & (placed == PARTITIONS.index(partition)))
+            for training, known, neighbours in ((ANY_TASK, trained, of_any), (SAME_TASK, own, of_own)):
+                distance = neighbours.near(asked)
+                median, median_of = neighbours.median(asked)
                 within = {threshold: int((distance <= threshold).sum()) for threshold in THRESHOLDS}
                 rows.append(
                     {
@@ -91,7 +130,8 @@ def leakage(alloys: pd.DataFrame, placed: np.ndarray, tasks: Sequence[str]) -> l
                         "training_alloys": int(known.sum()),
                         **{column("within", threshold): count for threshold, count in within.items()},
                         **{column("share", threshold): count / len(distance) for threshold, count in within.items()},
-                        "median": float(np.median(distance)),
+                        "median": median,
+                        "median_of": median_of,
                         "system_share": float(np.isin(systems[asked], np.unique(systems[known])).mean()),
                     }
                 )
@@ -152,7 +192,7 @@ def compare(
             rows.append({**about, "possible": False, "reason": f"{found.where}: {found.what}"})
         else:
             rows += [{**about, "possible": True, **row} for row in leakage(alloys, found, list(kinds))]
-    counts = [c for c in COLUMNS if c.startswith("within") or c.endswith("alloys")]
+    counts = [c for c in COLUMNS if c.startswith("within") or c.endswith(("alloys", "_of"))]
     return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(counts, "Int64"))
 
 

@@ -19,9 +19,10 @@ CLASS_EDGES = np.array([-0.5, 0.5, 1.5])
 
 
 def measured(rows: pd.DataFrame, task: str) -> pd.DataFrame:
-    """Label, number of measurements (``n``) and their standard deviation (``sd``) of each alloy of one task.
+    """Label, number of single readings (``n``) and their standard deviation (``sd``) of each alloy of one task.
 
-    Where an alloy has several rows, the standard deviation is that of their labels; else it is ingestion's.
+    A measurement whose cell holds a list has several readings. The label of an alloy with several rows is their mean;
+    its standard deviation (n - 1) is that of the readings of all of them.
 
     Args:
         rows: the union data set.
@@ -31,17 +32,23 @@ def measured(rows: pd.DataFrame, task: str) -> pd.DataFrame:
         The alloys with a label, indexed by alloy in order of appearance.
     """
     own = rows[rows[f"y:{task}"].notna()]
-    found = own.groupby(alloy_of(own["alloy"]), sort=False)
-    labels = found[f"y:{task}"]
-    spread = labels.std(ddof=1).where(found.size() > 1, found[f"sd:{task}"].first())
-    return pd.DataFrame({"y": labels.mean(), "n": found[f"n:{task}"].sum(), "sd": spread})
+    y, n, sd = (own[f"{kind}:{task}"] for kind in ("y", "n", "sd"))
+    alloy = alloy_of(own["alloy"])
+    total = n.groupby(alloy, sort=False).sum()
+    mean = (n * y).groupby(alloy, sort=False).sum() / total
+    squares = ((n - 1) * sd.fillna(0) ** 2 + n * (y - alloy.map(mean)) ** 2).groupby(alloy, sort=False).sum()
+    rows_of = y.groupby(alloy, sort=False)
+    pooled = np.sqrt(squares / (total - 1).where(total > 1))
+    spread = pooled.where(rows_of.size() > 1, sd.groupby(alloy, sort=False).first())
+    return pd.DataFrame({"y": rows_of.mean(), "n": total, "sd": spread})
 
 
 def summary(alloys: pd.DataFrame, rows: pd.DataFrame, task: Mapping[str, str]) -> dict[str, Any]:
     """Counts and range of one task's labels.
 
-    ``spread`` is the median, over alloys measured more than once, of the standard deviation (n - 1) of an alloy's
-    measurements relative to the absolute value of its label; an alloy whose label is zero has none.
+    ``repeated`` counts alloys with more than one single reading, in one row of the raw tables or in several. ``spread``
+    is the median, over these, of the standard deviation (n - 1) of an alloy's readings relative to the absolute value
+    of its label; an alloy whose label is zero has none.
 
     Args:
         alloys: one row for each alloy.
@@ -57,7 +64,7 @@ def summary(alloys: pd.DataFrame, rows: pd.DataFrame, task: Mapping[str, str]) -
         "kind": task["kind"],
         "unit": task["unit"],
         "alloys": len(labelled),
-        "measurements": int(labelled["n"].sum()),
+        "readings": int(labelled["n"].sum()),
         "systems": alloys.loc[alloys[f"y:{name}"].notna(), "system"].nunique(),
         "repeated": len(again),
     }
@@ -124,7 +131,7 @@ def frequencies(alloys: pd.DataFrame, elements: Sequence[str], tasks: Sequence[s
 
 
 SUMMARY = [
-    *("task", "kind", "unit", "alloys", "measurements", "systems"),
+    *("task", "kind", "unit", "alloys", "readings", "systems"),
     *("minimum", "q1", "median", "q3", "maximum", "mean", "sd"),
     *("class_0", "class_1", "repeated", "spread"),
 ]

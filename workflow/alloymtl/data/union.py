@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.data.composition import alloy_ids, identities, row_codes, systems
-from alloymtl.data.fractions import Compositions
-from alloymtl.data.numbers import Measured
 from alloymtl.data.raw import RawTable
-from alloymtl.data.repeats import MARK
-from alloymtl.data.screening import Reason, Screening
+from alloymtl.data.repeats import KEEP, MARK
+from alloymtl.data.rows.fractions import Compositions
+from alloymtl.data.rows.labels import Labels
+from alloymtl.data.rows.screening import Reason, Screening
 from alloymtl.task import Source, Task
 
 CONFLICT = Reason("label.conflict", "conflicting classes", "keep the rows of one class for this alloy.")
-KEEP = "keep"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Reading:
     source: Source
     tables: tuple[RawTable, ...]
     compositions: Compositions
-    labels: Measured
+    labels: Labels
     text: pd.Series
     screening: Screening
 
@@ -105,7 +104,7 @@ def unite(
     """
     kept = data["repeats"] == KEEP
     merged = np.zeros(len(table), dtype=bool) if kept else table.duplicated(["task", "alloy"]).to_numpy()
-    table = table.sort_values(["task", "alloy", "label"], kind="stable").assign(repeat=0)
+    table = table.sort_values(["task", "alloy", "label", "n", "sd"], kind="stable").assign(repeat=0)
     if kept:
         table["repeat"] = table.groupby(["task", "alloy"], sort=False).cumcount()
     rows = table[["alloy", "repeat"]].drop_duplicates().sort_values(["alloy", "repeat"], ignore_index=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from alloymtl.data.repeats import alloy_of
 from alloymtl.errors import UserError
 from alloymtl.evaluation.samples import of_runs, values_on_test
 from alloymtl.experiment import Experiment
@@ -45,10 +46,11 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
 
     ``value`` is the mean over the runs of a method, in standard deviations of the training labels. Intervals are
     percentile bootstrap intervals (Efron and Tibshirani, 1993, ch. 13) with coverage 1 - alpha: test alloys are drawn
-    with replacement, the same ones for all runs and methods, in each split for itself. They therefore speak of other
-    test alloys and not of other seeds. A resampled maximum never exceeds the largest error that was seen: the mean over
-    runs of such maxima falls short of that of the runs, so an interval is widened to hold its value, and that of a
-    maximum says nothing about larger errors yet unseen.
+    with replacement, the same ones for all runs and methods, in each split for itself. An alloy of which every
+    measurement is kept as a row is drawn with all of its rows. Intervals therefore speak of other test
+    alloys and not of other seeds. A resampled maximum never exceeds the largest error that was seen: the mean over runs
+    of such maxima falls short of that of the runs, so an interval is widened to hold its value, and that of a maximum
+    says nothing about larger errors yet unseen.
 
     ``difference`` and ``ratio`` compare with ``baseline`` under the same draws: the method with which the study first
     compares this one, in ``experiment``; a method that is compared with none stands against itself.
@@ -127,37 +129,39 @@ def tail_metrics(errors: NDArray[np.float64], counts: NDArray[np.integer] | None
 
     Args:
         errors: absolute errors, shape (n,).
-        counts: how often each row is drawn, shape (resamples x n), each line with the sum n; once each if left out.
+        counts: how often each row is drawn, shape (resamples x n), no line without any; once each if left out. The
+            metrics of a line are those of as many rows as it sums to.
 
     Returns:
         Shape (resamples x 4), in the unit of the errors.
     """
-    n = errors.size
-    counts = np.ones((1, n), dtype=np.int64) if counts is None else counts
+    counts = np.ones((1, errors.size), dtype=np.int64) if counts is None else counts
+    n = counts.sum(axis=1, keepdims=True, dtype=np.int64)
     tenth = -(-n // 10)
     order = np.argsort(-errors, kind="stable")
     # Only the largest errors matter: the rows that the draws need to fill the largest tenth and the 95th percentile.
-    deepest = max(tenth, int(0.05 * (n - 1)) + 2)
-    width = min(n, deepest + 20 + int(8 * deepest**0.5))
+    deepest = np.maximum(tenth, (0.05 * (n - 1)).astype(np.int64) + 2)
+    most = int(deepest.max())
+    width = min(errors.size, most + 20 + int(8 * most**0.5))
     drawn = counts[:, order[:width]].cumsum(axis=1)
-    if (drawn[:, -1] < deepest).any():
-        width = n
+    if (drawn[:, -1:] < deepest).any():
+        width = errors.size
         drawn = counts[:, order].cumsum(axis=1)
     largest = errors[order[:width]]
 
-    def at_rank(rank: int) -> NDArray[np.float64]:
-        """The error at a rank from the top, counted from 0, of each resample."""
+    def at_rank(rank: int | NDArray[np.int64]) -> NDArray[np.float64]:
+        """The error at a rank from the top, counted from 0, of each resample; ``rank`` is a column or one for all."""
         return largest[(drawn > rank).argmax(axis=1)]
 
     def percentile(share: float) -> NDArray[np.float64]:
         position = (1 - share) * (n - 1)
-        upper = int(position)
-        weight = position - upper
-        return (1 - weight) * at_rank(upper) + (weight * at_rank(min(upper + 1, n - 1)) if weight > 0 else 0)
+        upper = position.astype(np.int64)
+        weight = (position - upper)[:, 0]
+        return (1 - weight) * at_rank(upper) + weight * at_rank(np.minimum(upper + 1, n - 1))
 
     capped = np.minimum(drawn, tenth)
     used = np.diff(capped, axis=1, prepend=0)
-    return np.column_stack([at_rank(0), percentile(0.95), percentile(0.99), used @ largest / tenth])
+    return np.column_stack([at_rank(0), percentile(0.95), percentile(0.99), used @ largest / tenth[:, 0]])
 
 
 def resampled_counts(n: int, resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -168,23 +172,27 @@ def resampled_counts(n: int, resamples: int, rng: np.random.Generator) -> NDArra
 
 
 def bootstrap(
-    errors: Mapping[str, NDArray[np.float64]], rng: np.random.Generator, resamples: int = RESAMPLES
+    errors: Mapping[str, NDArray[np.float64]],
+    alloys: NDArray[np.integer],
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Tail metrics of several methods as they are and under common resamples of the alloys.
 
     Args:
-        errors: of each method, absolute errors, shape (runs x alloys), the columns the same alloys for all.
+        errors: of each method, absolute errors, shape (runs x rows), the columns the same rows for all.
+        alloys: which alloy each row is of, counted from 0, shape (rows,).
         rng: of the draws.
         resamples: how many.
 
     Returns:
-        Of each method the mean over its runs: of all alloys, shape (4,), and of each resample, (resamples x 4).
+        Of each method the mean over its runs: of all rows, shape (4,), and of each resample, (resamples x 4).
     """
-    n = next(iter(errors.values())).shape[1]
+    n = int(alloys.max()) + 1
     whole = {m: np.mean([tail_metrics(run)[0] for run in runs], axis=0) for m, runs in errors.items()}
     drawn: dict[str, list[NDArray[np.float64]]] = {m: [] for m in errors}
     for start in range(0, resamples, CHUNK):
-        counts = resampled_counts(n, min(CHUNK, resamples - start), rng).astype(np.int32)
+        counts = resampled_counts(n, min(CHUNK, resamples - start), rng).astype(np.int32)[:, alloys]
         for m, runs in errors.items():
             drawn[m].append(np.mean([tail_metrics(run, counts) for run in runs], axis=0))
     return {m: (whole[m], np.concatenate(drawn[m])) for m in errors}
@@ -203,13 +211,14 @@ def _draws(
     for split in place.experiment.split_seeds:
         runs = [(split, s) for s in place.experiment.seeds]
         of_split = {m: _standardised(m, place.level, task, runs, errors, values, source) for m in place.methods()}
-        alloys = next(iter(of_split.values())).columns
+        rows = next(iter(of_split.values())).columns
         for method, table in of_split.items():
-            if not table.columns.equals(alloys):
+            if not table.columns.equals(rows):
                 where = f"{source}: {run_folder(method, place.level, *runs[0])}"
                 raise UserError(where, f"the test alloys of {task} are not those of its split's other runs.", MEND)
         rng = np.random.default_rng([seed, split, *task.encode()])
-        splits.append(bootstrap({m: table.to_numpy() for m, table in of_split.items()}, rng))
+        alloys, _ = pd.factorize(alloy_of(rows.to_series()))
+        splits.append(bootstrap({m: table.to_numpy() for m, table in of_split.items()}, alloys, rng))
     return {
         m: (np.mean([s[m][0] for s in splits], axis=0), np.mean([s[m][1] for s in splits], axis=0))
         for m in place.methods()
@@ -225,7 +234,7 @@ def _standardised(
     values: Mapping[tuple[str, str, int, int, str, str], float],
     source: Path,
 ) -> pd.DataFrame:
-    """Absolute errors in SDs of the training labels, (runs x alloys), alloys sorted by name."""
+    """Absolute errors in SDs of the training labels, (runs x rows), rows sorted by their alloys' ids."""
     raw, scaled = (of_runs(values, method, level, task, name, runs) for name in ("max_error", "max_error_z"))
     rows = []
     for run, in_units, in_sds in zip(runs, raw, scaled, strict=True):

@@ -11,6 +11,11 @@ from alloymtl.task import Task
 
 PARTITIONS = {"train": "training", "validation": "validation", "test": "test"}
 STANDARDISED = "_z"
+SPLITS = {
+    "stratified": "random split",
+    "grouped": "split by chemical system",
+    "clustered": "split by composition cluster",
+}
 
 
 # Name in LaTeX of a metric. One that is not here is called by its name in the config.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from alloymtl.data.repeats import KEEP
 from alloymtl.data.simulate.settings import PROPERTIES
 from alloymtl.experiment import MAIN, Experiment
 from alloymtl.run import FOLDERS, Level, Part
@@ -112,6 +113,11 @@ class PaperStudy:
         if self.simulation is None or self.simulation.get("latent_per") != "cluster":
             return {}
         return {task.name: PROPERTIES[task.name].cluster for task in self.tasks if task.name in PROPERTIES}
+
+    @property
+    def keeps_repeats(self) -> bool:
+        """Whether every measurement of an alloy is a row of its own."""
+        return self.data["repeats"] == KEEP
 
     def of_kind(self, kind: str) -> tuple[Task, ...]:
         """Tasks of one kind, in order."""

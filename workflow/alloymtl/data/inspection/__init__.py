@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alloymtl.data.inspection.look import Seen, look
+from alloymtl.data.inspection.look import Seen, Unread, look
 from alloymtl.data.inspection.write import block
 
-__all__ = ["Seen", "inspect", "look"]
+__all__ = ["Seen", "Unread", "inspect", "look"]
 
 
 def inspect(paths: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,19 +11,23 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.data import elements as tables
-from alloymtl.data.amounts import element_headers
-from alloymtl.data.formula import FormulaError, parse_formula
-from alloymtl.data.fractions import BASES
-from alloymtl.data.inspection.headers import POSITIONS, is_identifier, unit_of
-from alloymtl.data.numbers import listed, measured, numbers
-from alloymtl.data.raw import Origin, RawTable, read_table
-from alloymtl.data.raw.containers import Walk
-from alloymtl.data.raw.table import Part
-from alloymtl.data.raw.workbook import sheets
+from alloymtl.data.inspection.headers import POSITIONS, is_identifier, usual_unit
+from alloymtl.data.inspection.parts import locations
+from alloymtl.data.raw import RawTable, read_table
+from alloymtl.data.rows.amounts import element_headers, symbol_of
+from alloymtl.data.rows.formula import FormulaError, parse_formula
+from alloymtl.data.rows.fractions import BASES
+from alloymtl.data.rows.numbers import listed, numbers, readings
+from alloymtl.data.rows.units import unit_of
+from alloymtl.errors import UserError
 from alloymtl.task import Location
 
 KEY = "the config"
+LOOKED_AT = 10  # tables behind one path
+HEADERS = 8  # rows that may hold the names of the columns
+WITH_HEADER = ("delimited", "sheet")
 SAMPLE = 2000  # cells of a column that are looked at to tell what it is
+NUMBER_LIKE = r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?|[A-Z][A-Za-z\d.,()\[\] ]*"
 MOST = 0.8  # share of cells that must look alike
 MOST_CLASSES = 12
 SUM_TOLERANCE = 0.05
@@ -42,6 +45,7 @@ class Candidate:
         low: smallest number; None for classes.
         high: largest number; None for classes.
         classes: texts with their counts; empty for numbers.
+        is_guess: whether the unit is not stated, and only usual for a property of that name.
     """
 
     header: str
@@ -50,6 +54,7 @@ class Candidate:
     low: float | None = None
     high: float | None = None
     classes: dict[str, int] = field(default_factory=dict)
+    is_guess: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,33 +82,48 @@ class Seen:
     candidates: list[Candidate]
 
 
-def look(path: str) -> Iterator[Seen]:
+@dataclass(frozen=True)
+class Unread:
+    """A part of what was to be seen that cannot be read, and why."""
+
+    location: Location
+    why: str
+
+
+def look(path: str) -> Iterator[Seen | Unread]:
     """What is found behind a path, one for each set of columns.
 
     Raises:
-        UserError: nothing is there, or it cannot be read.
+        UserError: nothing is there, or it is one table that cannot be read.
     """
-    location = Location(path=path)
-    books = {leaf.origin: sheets(leaf) if leaf.kind == "sheet" else [] for leaf in Walk(location, KEY).leaves()}
-    if any(len(titles) > 1 for titles in books.values()):
-        for origin, titles in books.items():
-            for sheet in titles or [None]:
-                yield _look(read_table(replace(_of(origin), sheet=sheet), KEY))
-        return
-    table = read_table(location, KEY)
-    alike: dict[tuple[int, ...], list[Part]] = {}
-    for part in table.parts:
-        alike.setdefault(() if part.is_optional else part.columns, []).append(part)
-    if len(alike) == 1:
-        yield _look(table)
-        return
-    for origin in table.origins:
-        yield _look(read_table(_of(origin), KEY))
+    parts = locations(Location(path=path), KEY)
+    for part in parts[:LOOKED_AT]:
+        try:
+            yield _seen(part)
+        except UserError as mistake:
+            if len(parts) == 1:
+                raise
+            yield Unread(part, mistake.what)
+    if len(parts) > LOOKED_AT:
+        yield Unread(Location(path=path), f"There are {len(parts) - LOOKED_AT} tables more, not looked at: name one.")
 
 
-def _of(origin: Origin) -> Location:
-    """The location of one file or member."""
-    return Location(path=origin.file, member=glob.escape(origin.member) or None)
+def _seen(location: Location) -> Seen:
+    """What a table holds; its header is the first row by which a composition and labels are recognised."""
+    first: Seen | UserError | None = None
+    for header in range(1, HEADERS + 1):
+        try:
+            table = read_table(replace(location, header=header), KEY)
+            seen = _look(table)
+        except UserError as mistake:
+            first = first or mistake
+            continue
+        if (seen.composition and seen.candidates) or table.readings[0].format not in WITH_HEADER:
+            return seen
+        first = seen if first is None or isinstance(first, UserError) else first
+    if isinstance(first, UserError):
+        raise first
+    return first
 
 
 def _look(table: RawTable) -> Seen:
@@ -111,12 +131,23 @@ def _look(table: RawTable) -> Seen:
     for header in dict.fromkeys(table.headers):
         if table.headers.count(header) == 1:
             columns[header] = table.column(header, KEY)
+    table, unclear = _with_decimal(table, columns)
     composition, doubt, elements, used = _composition(table, columns)
     left = {header: text for header, text in columns.items() if header not in used}
     identifier = next((h for h, text in left.items() if is_identifier(h) and _distinct(text)), None)
     left = {h: text for h, text in left.items() if not is_identifier(h) and h not in POSITIONS}
     candidates = [found for h, text in left.items() if (found := _candidate(h, text, table.pointed(text)))]
-    return Seen(table.location, _how(table), len(table), composition, doubt, elements, identifier, candidates)
+    return Seen(table.location, _how(table) + unclear, len(table), composition, doubt, elements, identifier, candidates)
+
+
+def _with_decimal(table: RawTable, columns: dict[str, pd.Series]) -> tuple[RawTable, str]:
+    """The table with the decimal mark of its columns of numbers; and what is to be said where that is not clear."""
+    held = {header: text[text != ""] for header, text in columns.items()}
+    names = [h for h, text in held.items() if len(text) and text.str.fullmatch(NUMBER_LIKE).mean() >= MOST]
+    try:
+        return table.with_decimal(names, KEY), ""
+    except UserError as mistake:
+        return table, f"; {mistake.what} {mistake.mend}"
 
 
 def _how(table: RawTable) -> str:
@@ -145,23 +176,35 @@ def _composition(
     table: RawTable, columns: dict[str, pd.Series]
 ) -> tuple[dict[str, Any] | None, str, list[str], set[str]]:
     """The proposed section, what is doubtful in it, the elements, and the columns that it takes."""
-    symbols = [header for header in element_headers(table.headers) if header in columns]
-    amounts = {s: numbers(table.pointed(columns[s])) for s in symbols}
-    amounts = {s: values for s, values in amounts.items() if _is_amount(values, columns[s])}
+    named = _element_columns(table.headers)
+    amounts = {s: numbers(table.pointed(columns[h])) for s, h in named.items() if h in columns}
+    amounts = {s: values for s, values in amounts.items() if _is_amount(values, columns[named[s]])}
     amounts = _without_stranger(amounts)
     if len(amounts) >= 2:
         values = np.nan_to_num(np.column_stack(list(amounts.values())))
         basis, doubt = _basis(values.sum(axis=1), table.headers)
         held = {s: int((values[:, n] > 0).sum()) for n, s in enumerate(amounts)}
-        named = None if list(amounts) == element_headers(table.headers) else {s: s for s in amounts}
-        composition = {"basis": basis, **({"columns": named} if named else {})}
-        return composition, doubt, _frequent(held), set(amounts)
+        chosen = {s: named[s] for s in amounts}
+        is_plain = list(chosen.values()) == element_headers(table.headers)
+        composition = {"basis": basis, **({} if is_plain else {"columns": chosen})}
+        return composition, doubt, _frequent(held), set(chosen.values())
     for header, text in columns.items():
         if (parsed := _formulas(table.pointed(_head(text)))) is not None:
-            basis, doubt = _basis(np.array([sum(p.values()) for p in parsed]), [])
+            basis, doubt = _basis(np.array([sum(p.values()) for p in parsed]), [header])
             held = pd.Series([s for p in parsed for s in p]).value_counts().to_dict()
             return {"basis": basis, "formula": header}, doubt, _frequent(held), {header}
     return _lists(columns)
+
+
+def _element_columns(headers: Sequence[str]) -> dict[str, str]:
+    """Columns named by an element, alone or with a unit of amounts behind it, such as ``Fe (wt.%)``, by symbol."""
+    plain = element_headers(headers)
+    found = {header: header for header in plain}
+    for header in headers:
+        symbol = symbol_of(header)
+        if symbol is not None:
+            found.setdefault(symbol, header)
+    return found
 
 
 def _without_stranger(amounts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -230,12 +273,14 @@ def _candidate(header: str, text: pd.Series, pointed: pd.Series) -> Candidate | 
     """The column as a label; None if it cannot be one."""
     held = (text != "").to_numpy()
     rows = int(held.sum())
-    values = measured(pointed[held]).values
+    values = readings(pointed[held]).mean
     finite = values[np.isfinite(values)]
     classes = text[held].value_counts()
     is_flag = set(classes.index) <= {"0", "1", "true", "false", "True", "False"}
     if rows and len(finite) >= MOST * rows and not is_flag:
-        return Candidate(header, rows, unit_of(header), float(finite.min()), float(finite.max()))
+        stated, usual = unit_of(header), usual_unit(header)
+        is_guess = stated is None and usual is not None
+        return Candidate(header, rows, stated or usual, float(finite.min()), float(finite.max()), is_guess=is_guess)
     if 2 <= len(classes) <= min(MOST_CLASSES, rows // 2):
         return Candidate(header, rows, classes={str(name): int(n) for name, n in classes.items()})
     return None

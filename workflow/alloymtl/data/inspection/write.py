@@ -9,7 +9,7 @@ from typing import Any
 
 from alloymtl.data.elements import check_elements
 from alloymtl.data.inspection.headers import task_name
-from alloymtl.data.inspection.look import Candidate, Seen
+from alloymtl.data.inspection.look import Candidate, Seen, Unread
 from alloymtl.data.raw.names import visible
 from alloymtl.errors import UserError
 from alloymtl.task import Location
@@ -20,7 +20,7 @@ COMMENT = 1000  # characters
 LONGEST_CLASS = 100
 
 
-def block(found: Sequence[Seen]) -> str:
+def block(found: Sequence[Seen | Unread]) -> str:
     """The config's ``data`` and ``tasks`` for what was seen.
 
     Every column that may be a label becomes a task, with what was seen of it; columns of numbers without a known unit,
@@ -30,6 +30,8 @@ def block(found: Sequence[Seen]) -> str:
     comments: list[str] = []
     for seen in found:
         comments += (visible(line, COMMENT) for line in _about(seen))
+        if isinstance(seen, Unread):
+            continue
         if seen.composition is not None:
             for candidate in seen.candidates:
                 if candidate.classes or candidate.unit:
@@ -39,7 +41,7 @@ def block(found: Sequence[Seen]) -> str:
             "\n".join([*comments, "# No task can be proposed: no column beside a composition may be a label."]) + "\n"
         )
     lines = ["# A proposal: keep the tasks that you want, and check units, bases and classes.", "study: mine"]
-    lines += [*_data(found), "tasks:"]
+    lines += [*_data([seen for seen in found if isinstance(seen, Seen)]), "tasks:"]
     for name, (head, sources) in tasks.items():
         lines += [f"  {name}:", *(f"    {line}" for line in head), "    sources:"]
         lines += [f"      {line}" for source in sources for line in source]
@@ -72,7 +74,8 @@ def _source(seen: Seen, candidate: Candidate) -> Iterator[str]:
         if classes and not any(classes.values()):
             classes[next(iter(classes))] = 1
     else:
-        yield f"# {candidate.rows} of {seen.rows} rows, {candidate.low:g} to {candidate.high:g}"
+        guess = ". The unit is a guess." if candidate.is_guess else ""
+        yield f"# {candidate.rows} of {seen.rows} rows, {candidate.low:g} to {candidate.high:g}{guess}"
     yield f"- path: {_text(seen.location.path)}"
     for item in fields(Location):
         value = getattr(seen.location, item.name)
@@ -105,10 +108,15 @@ def _data(found: Sequence[Seen]) -> Iterator[str]:
         yield "  other_elements: reject"
 
 
-def _about(seen: Seen) -> Iterator[str]:
+def _about(seen: Seen | Unread) -> Iterator[str]:
     sheet = f", sheet {seen.location.sheet}" if seen.location.sheet else ""
     member = f", {seen.location.member}" if seen.location.member else ""
-    yield f"# {seen.location.path}{member}{sheet}: {seen.rows} rows ({seen.how})"
+    where = f"# {seen.location.path}{member}{sheet}"
+    if isinstance(seen, Unread):
+        yield f"{where}: not read. {seen.why}"
+        return
+    header = f", names in row {seen.location.header}" if seen.location.header > 1 else ""
+    yield f"{where}: {seen.rows} rows ({seen.how}{header})"
     if seen.composition is None:
         yield "#   no composition was recognised; if another table holds it, see composition.table in config/README.md"
     unknown = [c for c in seen.candidates if not c.classes and not c.unit]

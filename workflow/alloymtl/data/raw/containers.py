@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ class Walk:
         pattern = self._location.member
         if name:
             self.inside.append(name)
-            chosen = chosen or (pattern is not None and names.matches(pattern, name))
+            chosen = chosen or self._is_chosen(name)
         # Without a name the user's path names this very file, and there is nothing to choose.
         wanted = chosen or pattern is None or not name
         readable = leaf.is_alone or chosen or names.is_readable(leaf.name)
@@ -176,19 +177,28 @@ class Walk:
         else:
             self.ignored.append((leaf.origin, _unread(leaf.name)))
 
+    def _is_chosen(self, name: str) -> bool:
+        pattern = self._location.member
+        return pattern is not None and names.matches(pattern, name)
+
     def _within(self, leaf: Leaf, name: str, depth: int, chosen: bool) -> Iterator[Leaf]:
         if depth == limits.NESTING:
             self._refuse(leaf.origin, f"archives lie within archives more than {limits.NESTING} deep")
         with leaf.archive() as archive:
-            infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
+            infos = [info for info in archive.infolist() if info.file_size or not info.filename.endswith("/")]
             self._members += len(infos)
             if self._members > limits.MEMBERS:
                 self._refuse(leaf.origin, f"there are more than {limits.MEMBERS:,} files in its archives")
-            for member, parts in _members(infos):
-                inner = f"{leaf.origin.member}/{member}" if leaf.origin.member else member
-                if not names.is_junk(member):
+            members = _members(infos)
+            for shown, (member, parts) in zip(_told_apart([member for member, _ in members]), members, strict=True):
+                inner = f"{leaf.origin.member}/{shown}" if leaf.origin.member else shown
+                if member.endswith("/"):
+                    self.ignored.append((Origin(leaf.origin.file, inner), "its name is that of a folder"))
+                elif not names.is_junk(member):
                     below = self._member(archive, Origin(leaf.origin.file, inner), member, parts)
-                    yield from self._from(below, f"{name}/{member}" if name else member, depth + 1, chosen)
+                    within = f"{name}/" if name else ""
+                    is_chosen = chosen or self._is_chosen(within + shown)
+                    yield from self._from(below, within + member, depth + 1, is_chosen)
 
     def _member(self, archive: zipfile.ZipFile, origin: Origin, name: str, infos: Sequence[zipfile.ZipInfo]) -> Leaf:
         is_counted = False
@@ -276,6 +286,20 @@ def _members(infos: Sequence[zipfile.ZipInfo]) -> list[tuple[str, list[zipfile.Z
             parts.setdefault(part[0], []).append(info)
     members.extend((whole, sorted(group, key=_number)) for whole, group in parts.items())
     return sorted(members, key=lambda member: member[0])
+
+
+def _told_apart(members: Sequence[str]) -> list[str]:
+    """The names of an archive's members, with a number behind one that is said again."""
+    taken, counts = set(members), Counter[str]()
+    shown = []
+    for member in members:
+        counts[member] += 1
+        own = member
+        while counts[member] > 1 and own in taken:
+            own = f"{member} ({counts[member]})"
+            counts[member] += own in taken
+        shown.append(own)
+    return shown
 
 
 def _unread(name: str) -> str:

@@ -46,7 +46,6 @@ class _Delimited:
     def __init__(self, leaf: Leaf, location: Location, key: str) -> None:
         self._leaf, self._location, self._key = leaf, location, key
         self._where = str(leaf.origin)
-        self._has_quotes = True
         self._encoding = location.encoding or self._find_encoding()
         self._skipped = location.header - 1
 
@@ -69,7 +68,6 @@ class _Delimited:
         if text.encoding is None:
             what = "the file's encoding is none of UTF-8, UTF-16, CP949 and cp1252."
             raise NoTable(self._where, what, f"check that it is a table, and set {self._key}.encoding.")
-        self._has_quotes = text.has_quotes
         return text.encoding
 
     def _open(self) -> io.TextIOWrapper:
@@ -111,14 +109,11 @@ class _Delimited:
             if first is None:
                 raise UserError(self._where, "the file is empty but for its header.", WHOLE)
             assembly.begin(self._leaf.origin, headers)
-            columns: list[list[pa.Array]] = [[] for _ in headers]
             count = 0
             for arrays, faults in chain([first], blocks):
                 assembly.add(arrays, self._skipped + 2 + count, faults)
                 count += len(arrays[0])
-                for column, array in zip(columns, arrays, strict=True):
-                    column.append(array)
-        decimal = self._location.decimal or self._decimal(columns, separator)
+        decimal = self._location.decimal or "."
         assembly.end(
             Reading(self._leaf.origin, "delimited", self._encoding, separator, decimal, None, count, self._skipped)
         )
@@ -197,7 +192,7 @@ class _Delimited:
             counts = len(block[-1]), [cell for cell in block[-1] if cell]
             arrays, faults = self._fitted(block, width, mend, separator, stand_in)
             if not lines.ends_whole and 0 < counts[0] < width and not any(f.index == len(block) - 1 for f in faults):
-                faults.append(rows.cut_short(len(block) - 1, counts[0], width, counts[1][-1] if counts[1] else ""))
+                faults.append(rows.cut_short(len(block) - 1, width, counts[1][-1] if counts[1] else ""))
             yield arrays, faults
 
     @staticmethod
@@ -207,11 +202,6 @@ class _Delimited:
         if stand_in:
             block[:] = [[cell.replace(stand_in, separator) for cell in row] for row in block]
         return rows.fitted(block, width, mend)
-
-    def _decimal(self, columns: list[list[pa.Array]], separator: str) -> str:
-        if separator == "," and not self._has_quotes:
-            return "."  # an unquoted cell holds no comma
-        return dialect.find_decimal([pa.chunked_array(chunks, pa.string()) for chunks in columns], separator)
 
 
 class _Lines:

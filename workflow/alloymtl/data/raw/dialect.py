@@ -1,21 +1,14 @@
-"""Finding how delimited text is written: its separator and its decimal sign."""
+"""Finding what separates the cells of delimited text."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import re
-from collections.abc import Iterable, Sequence
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from collections.abc import Sequence
 
 SEPARATORS = (",", ";", "\t", "|")
 _NUMBER = re.compile(r"\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?\s*")
-_EXPONENT = r"([eE][+-]?\d+)?\s*$"
-_POINT = rf"^\s*[+-]?\d*\.\d+{_EXPONENT}"
-_COMMA = rf"^\s*[+-]?\d*,\d+{_EXPONENT}"
-_THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 
 
 def find_separator(lines: Sequence[str]) -> str | None:
@@ -52,41 +45,3 @@ def likely_separator(header: str) -> str | None:
     """The usual separator that occurs most often in a header; None where none does."""
     best = max(SEPARATORS, key=header.count)
     return best if best in header else None
-
-
-def find_decimal(columns: Iterable[pa.ChunkedArray], separator: str) -> str:
-    """The decimal sign: a comma where some numbers are written with one and none with a point, else a point.
-
-    ``1,234`` may be a thousand or a little over one. It counts as the latter only where semicolons separate the cells,
-    as spreadsheets do where the comma is the decimal sign.
-
-    Args:
-        columns: the cells as text, each (rows,).
-        separator: between the cells.
-    """
-    columns = list(columns)
-    if not any(_has_comma(column, separator) for column in columns):
-        return "."
-    return "." if any(_any(column, ".", _POINT) for column in columns) else ","
-
-
-def _has_comma(column: pa.ChunkedArray, separator: str) -> bool:
-    return any(_matches(chunk, _COMMA, but=None if separator == ";" else _THOUSANDS) for chunk in _holding(column, ","))
-
-
-def _any(column: pa.ChunkedArray, sign: str, pattern: str) -> bool:
-    return any(_matches(chunk, pattern) for chunk in _holding(column, sign))
-
-
-def _holding(column: pa.ChunkedArray, sign: str) -> Iterable[pa.Array]:
-    for chunk in column.chunks:
-        held = pc.match_substring(chunk, sign)
-        if pc.any(held).as_py():
-            yield chunk.filter(held)
-
-
-def _matches(cells: pa.Array, pattern: str, but: str | None = None) -> bool:
-    found = pc.match_substring_regex(cells, pattern)
-    if but is not None:
-        found = pc.and_not(found, pc.match_substring_regex(cells, but))
-    return bool(pc.any(found).as_py())

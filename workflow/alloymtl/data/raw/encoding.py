@@ -35,12 +35,10 @@ class Text:
 
     Attributes:
         encoding: its name in Python; None where it is none of those that are found.
-        has_quotes: whether a quotation mark occurs.
         has_nul: whether a NUL occurs in what is not marked as UTF-16.
     """
 
     encoding: str | None
-    has_quotes: bool
     has_nul: bool
 
 
@@ -56,17 +54,16 @@ def look(opener: Callable[[], BinaryIO]) -> Text:
         head = stream.read(4)
     for mark, encoding in _MARKS:
         if head.startswith(mark):
-            return Text(encoding, has_quotes=True, has_nul=False)
-    has_quotes = has_nul = False
+            return Text(encoding, has_nul=False)
+    has_nul = False
     decoder: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
     for block in _blocks(opener):
-        has_quotes = has_quotes or b'"' in block
         has_nul = has_nul or b"\0" in block
         if decoder is not None and not _decodes(decoder, block):
             decoder = None
     if decoder is not None and _decodes(decoder, b"", final=True):
-        return Text("utf-8", has_quotes, has_nul)
-    return Text(_legacy(opener), has_quotes, has_nul)
+        return Text("utf-8", has_nul)
+    return Text(_legacy(opener), has_nul)
 
 
 def _legacy(opener: Callable[[], BinaryIO]) -> str | None:

@@ -40,7 +40,8 @@ def read_table(location: Location, key: str) -> RawTable:
         try:
             _read(leaf, location, key, assembly)
         except NoTable as error:
-            if leaf.is_alone or leaf.is_chosen or names.suffix(leaf.name) not in names.PROSE:
+            has_begun = len(assembly.origins) > len(assembly.readings)
+            if has_begun or leaf.is_alone or leaf.is_chosen or names.suffix(leaf.name) not in names.PROSE:
                 raise
             walk.ignored.append((leaf.origin, error.what.rstrip(".")))
     assembly.ignored.extend(walk.ignored)

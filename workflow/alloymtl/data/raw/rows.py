@@ -56,19 +56,19 @@ def fitted(rows: list[list[str]], width: int, mend: str) -> tuple[list[pa.Array]
             continue
         if count < width:
             if row and ("\n" in row[-1] or "\r" in row[-1]):
-                reason = f"the row ends early, in a quoted cell: {count} cells where the header has {width}"
+                reason = f"the row ends early, in a quoted cell, with fewer cells than the header, which has {width}"
                 faults.append(Fault(index, "", visible(row[-1]), CELLS, reason, "look for a stray quotation mark."))
             row.extend([""] * (width - count))
             continue
         extra = [cell for cell in row[width:] if cell.strip()]
         if extra:
-            reason = f"{count} cells where the header has {width}"
+            reason = f"more cells than the header, which has {width}"
             faults.append(Fault(index, "", visible(extra[0]), CELLS, reason, mend))
         del row[width:]
     return [strings(column) for column in zip(*rows, strict=True)], faults
 
 
-def cut_short(index: int, count: int, width: int, value: str) -> Fault:
+def cut_short(index: int, width: int, value: str) -> Fault:
     """The fault of a last row that ends early, in a file without a line end: the rest of the file is missing."""
-    reason = f"the row ends early: {count} {'cell' if count == 1 else 'cells'} where the header has {width}"
+    reason = f"the row ends early, with fewer cells than the header, which has {width}"
     return Fault(index, "", visible(value), CELLS, reason, WHOLE)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from alloymtl.data.raw import decimals
 from alloymtl.data.raw.names import listed, quoted, visible
 from alloymtl.errors import UserError
 from alloymtl.task import Location
+
+_TEXTS = ("delimited", "sheet")  # formats whose numbers are written as their authors do
 
 
 def normal(header: str) -> str:
@@ -166,12 +169,61 @@ class RawTable:
         ]
         return pa.chunked_array(pieces, pa.string())
 
+    def with_decimal(self, names: Sequence[str], key: str) -> RawTable:
+        """The table with the decimal sign that its texts and sheets have in common, told from some columns.
+
+        A sign that the config sets stands. JSON and Parquet files have numbers of their own, with a point.
+
+        Args:
+            names: headers of the columns that are used as numbers or as formulas; one that is not there is passed over.
+            key: config key of the location.
+
+        Raises:
+            UserError: there are both signs, or only commas that may as well stand between thousands.
+        """
+        is_text = np.array([reading.format in _TEXTS for reading in self.readings], dtype=bool)
+        if self.location.decimal or not is_text.any():
+            return self
+        numbers = sorted({number for name in names for part in self.parts for number in self._find(name, part)})
+        rows = None if is_text.all() else np.flatnonzero(is_text[self.origin])
+        columns = [self.columns[number] if rows is None else self.columns[number].take(rows) for number in numbers]
+        sign = decimals.find_decimal(columns)
+        if sign == decimals.MIXED:
+            what = "some numbers have a decimal point, and some a decimal comma."
+            raise UserError(
+                self._where, what, f"set {key}.decimal to ',' or '.'; those of the other sign are rejected."
+            )
+        if sign is None:
+            raise self._unclear(numbers, columns, rows, key)
+        signed = [replace(r, decimal=sign) if told else r for r, told in zip(self.readings, is_text, strict=True)]
+        return replace(self, readings=signed)
+
+    def _unclear(
+        self, numbers: Sequence[int], columns: Sequence[pa.ChunkedArray], rows: np.ndarray | None, key: str
+    ) -> UserError:
+        """The error to raise where the decimal sign cannot be told."""
+        found = ((n, c, decimals.first_unclear(c)) for n, c in zip(numbers, columns, strict=True))
+        number, column, row = next((n, c, row) for n, c, row in found if row is not None)
+        cell = column[row].as_py().strip()
+        where = f"{self.where(row if rows is None else rows[row])}, column {visible(self.headers[number], 60)}"
+        what = (
+            f"the comma of {quoted(cell)} may be a decimal sign or a mark of thousands, and no other cell tells which."
+        )
+        return UserError(where, what, f"set {key}.decimal to ',' or '.' (with '.' such cells are rejected).")
+
     def pointed(self, text: pd.Series) -> pd.Series:
-        """The text of some rows, by their index, with points for the decimal commas of the origins that write those."""
+        """The text of some rows, by their index, with points for the decimal commas of the origins that write those.
+
+        The commas of lists stand between their items, and stay. Where the comma is the sign, a point can only be a mark
+        of thousands: such a number comes out as none.
+        """
         commas = np.array([reading.decimal == "," for reading in self.readings])[self.origin[text.index]]
         if not commas.any():
             return text
-        return text.where(~commas, text.str.replace(r",(?=\d)", ".", regex=True))
+        commas &= ~(text.str.startswith("[") & text.str.endswith("]")).to_numpy(dtype=bool)
+        grouped = text.str.fullmatch(r"[^A-Za-z]*\d\.[^A-Za-z]*").to_numpy(dtype=bool)
+        pointed = text.str.replace(r",(?=\d)", ".", regex=True)
+        return text.where(~commas, pointed.where(~grouped, "grouped: " + text))
 
     def where(self, index: int) -> str:
         """A row for a message, such as ``archive.zip: data.csv, row 14``."""

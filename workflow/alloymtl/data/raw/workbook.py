@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -14,13 +15,19 @@ from alloymtl.data.raw import limits, rows
 from alloymtl.data.raw.assembly import Assembly
 from alloymtl.data.raw.containers import Leaf
 from alloymtl.data.raw.faults import WHOLE, readable_as
-from alloymtl.data.raw.names import listed, nfc, quoted
-from alloymtl.data.raw.table import Reading
+from alloymtl.data.raw.formulas import uncomputed
+from alloymtl.data.raw.names import listed, nfc, quoted, visible
+from alloymtl.data.raw.table import Fault, Reading
 from alloymtl.errors import UserError
 from alloymtl.task import Location
 
 _KIND = "an XLSX workbook"
 _ROWS = 1 << 20  # as many as a spreadsheet has
+_NONE: tuple[float, dict[int, str]] = (math.inf, {})
+
+
+class _Uncomputed(str):
+    """The cell of a formula that has no value, as the text of the formula; it would else look like an empty cell."""
 
 
 def read(leaf: Leaf, location: Location, key: str, assembly: Assembly) -> None:
@@ -102,8 +109,9 @@ def _read(sheet: Any, leaf: Leaf, location: Location, key: str, assembly: Assemb
     mend = f"give the column a name in row {location.header}, or set {key}.header."
     count = 0
     for block in _blocks(cells, len(header)):
+        unknown = [fault for index, row in enumerate(block) for fault in _faults(index, row, header)]
         columns, faults = rows.fitted(block, len(header), mend)
-        assembly.add(columns, location.header + 1 + count, faults)
+        assembly.add(columns, location.header + 1 + count, faults + unknown)
         count += len(block)
     if not count:
         raise UserError(where, "the sheet is empty but for its header.", WHOLE)
@@ -115,10 +123,17 @@ def _rows(sheet: Any, where: str) -> Iterator[list[str]]:
     """The rows of a sheet as text, from its first to the last that holds anything, without empty cells at their end."""
     sheet.reset_dimensions()  # what a workbook states of them may be wrong
     blank = 0
+    formulas = uncomputed(sheet._get_source)
+    row, found = next(formulas, _NONE)
     for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
         if number > _ROWS:
             raise UserError(where, f"the sheet has more than {_ROWS:,} rows.", "check that it is the right file.")
         cells = [_text(value) for value in values]
+        while row <= number:
+            for place, formula in found.items() if row == number else ():
+                cells.extend([""] * (place + 1 - len(cells)))
+                cells[place] = _Uncomputed(formula)
+            row, found = next(formulas, _NONE)
         while cells and not cells[-1]:
             cells.pop()
         if not cells:
@@ -127,6 +142,15 @@ def _rows(sheet: Any, where: str) -> Iterator[list[str]]:
         yield from ([] for _ in range(blank))
         blank = 0
         yield cells
+
+
+def _faults(index: int, row: list[str], header: list[str]) -> list[Fault]:
+    """The first formula without a value in a row; beyond the header it is one cell too many, whatever it holds."""
+    place = next((place for place, cell in enumerate(row[: len(header)]) if type(cell) is _Uncomputed), None)
+    if place is None:
+        return []
+    reason, mend = "the formula of this cell was never computed", "open the workbook in a spreadsheet and save it."
+    return [Fault(index, header[place], visible(row[place]), rows.CELLS, reason, mend)]
 
 
 def _blocks(cells: Iterator[list[str]], width: int) -> Iterator[list[list[str]]]:

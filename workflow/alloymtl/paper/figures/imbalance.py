@@ -92,7 +92,7 @@ def _dress(ax: Axes, task: Task, largest: Task, metric: str, rows: list[int], ac
     ax.set_xticks(rows, [f"{n / 1000:.3g}" if thousands else str(n) for n in rows])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlim(rows[0] / 1.25, rows[-1] * 1.25)
-    ax.set_xlabel(broken(f"{largest.title} alloys{' (thousands)' if thousands else ''}", LABEL // across))
+    ax.set_xlabel(broken(f"{largest.title} labels{' (thousands)' if thousands else ''}", LABEL // across))
 
 
 def _legend(

@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from alloymtl.data.profile import ALL_TASKS
 from alloymtl.paper.display import figure_text, unit_in_figure
 from alloymtl.paper.figures.style import PANELS_PER_ROW, TEXT_WIDTH, broken
 from alloymtl.paper.material import Material
 from alloymtl.task import Task
 
 COLUMNS = ["panel", "task", "other", "element", "bin_low", "bin_high", "alloys", "share"]
-UNION = "all tasks"
 BAR = "0.45"
 SHADES = "Blues"
 DARK = 0.6  # shade from which text on it turns white
@@ -30,8 +30,9 @@ WORDS = 13  # characters of a title in a line
 def draw(material: Material) -> tuple[Figure, pd.DataFrame]:
     """Histograms of every task's labels, the overlap of tasks as Jaccard indices, and the share of alloys by element.
 
-    The matrix prints the alloys that two tasks share, its shade is their share of the alloys that either has. Elements
-    that no alloy holds are left out of the drawing. The CSV's ``panel`` is ``histogram``, ``overlap`` or ``element``.
+    The matrix prints the alloys that two tasks share, its shade is their share of the alloys that either has; a single
+    task has none. Elements that no alloy holds are left out of the drawing. The CSV's ``panel`` is ``histogram``,
+    ``overlap`` or ``element``.
     """
     tasks = material.study.tasks
     strips = _strips(material)
@@ -39,15 +40,16 @@ def draw(material: Material) -> tuple[Figure, pd.DataFrame]:
     down = math.ceil(len(tasks) / across)
     lower = ROW * (len(tasks) + 1) * len(strips) + MARGIN * len(strips)
     matrix = min(0.3 * len(tasks) + MARGIN, 3.2)
-    heights = [HISTOGRAM * down, matrix, lower]
+    heights = [HISTOGRAM * down, *([matrix] if len(tasks) > 1 else []), lower]
     figure = Figure(figsize=(TEXT_WIDTH, sum(heights)), layout="constrained")
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights)
+    top, *middle, bottom = figure.subfigures(len(heights), 1, height_ratios=heights)
     grid = top.subplots(down, across, squeeze=False).ravel()
     for ax, task in zip(grid, tasks, strict=False):
         _histogram(material, task, ax)
     for ax in grid[len(tasks) :]:
         ax.set_axis_off()
-    _overlap(material, middle.subplots())
+    for part in middle:
+        _overlap(material, part.subplots())
     for ax, elements in zip(bottom.subplots(len(strips), 1, squeeze=False).ravel(), strips, strict=True):
         _elements(material, elements, ax)
     return figure, _data(material)
@@ -102,7 +104,7 @@ def _overlap(material: Material, ax: Axes) -> None:
 def _strips(material: Material) -> list[list[str]]:
     """Elements that some alloy holds, in the order of the config, in lines of equal length."""
     table = material.profile["elements"]
-    held = table.loc[(table["task"] == UNION) & (table["alloys"] > 0), "element"].tolist()
+    held = table.loc[(table["task"] == ALL_TASKS) & (table["alloys"] > 0), "element"].tolist()
     number = max(1, math.ceil(len(held) / NARROW))
     length = math.ceil(len(held) / number)
     return [held[n * length : (n + 1) * length] for n in range(number)]
@@ -113,7 +115,7 @@ def _elements(material: Material, elements: list[str], ax: Axes) -> None:
     shares = table.pivot_table(index="task", columns="element", values="share", sort=False)
     rows = {task.name: figure_text(task.title) for task in material.study.tasks}
     if len(rows) > 1:
-        rows[UNION] = "All"
+        rows[ALL_TASKS] = "All"
     values = shares.loc[list(rows), elements].to_numpy()
     shown = ax.imshow(values, cmap=SHADES, vmin=0, vmax=1, aspect="auto", extent=(0, len(elements), len(rows), 0))
     ax.set_title("Share of alloys that hold an element", loc="left")

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from alloymtl.data.leakage import ANY_TASK, NEAR_DUPLICATE, SAME_TASK, column
+from alloymtl.data.repeats import alloy_of
 from alloymtl.evaluation.audit.arithmetic import presence
 from alloymtl.paper.latex import Tex, fixed, percent, shortest
 from alloymtl.paper.material import Material
@@ -21,7 +22,7 @@ def data(material: Material, store: Store) -> None:
     ``scarce`` names the tasks that a uniform batch may well lack.
     """
     study, ingest = material.study, material.ingest
-    for key in ("rows", "accepted", "merged", "rejected"):
+    for key in ("rows", "accepted", "merged", "rejected", "traces"):
         total = sum(source[key] for source in ingest["sources"])
         store.count(f"data.{key}", total)
         store.facts[key] = total
@@ -72,25 +73,32 @@ def _presence(material: Material, store: Store) -> None:
 
 
 def repeats(material: Material, store: Store) -> None:
-    """How many alloys of each task were measured more than once, and in all tasks together (``repeated``)."""
-    tasks = material.profile["tasks"].set_index("task")
-    store.facts["repeated"] = int(tasks["repeated"].sum())
+    """How many pairs of an alloy and a task have several rows (``repeated``), where measurements are kept apart."""
+    split = material.split[material.split["split_seed"] == material.study.main.split_seeds[0]]
+    rows = split.groupby(["task", alloy_of(split["alloy"])]).size()
+    store.facts["repeated"] = int((rows > 1).sum())
     store.count("data.repeated", store.facts["repeated"])
 
 
 def leakage(material: Material, store: Store) -> None:
-    """Share of each task's test alloys with a near-duplicate in training, mean over split seeds, by kind of split.
+    """Share of each task's test alloys with a near-duplicate in training, mean over split seeds of the main comparison.
 
-    ``leakage`` lists the kinds that some split seed made, the study's own first; ``no_split`` those that none did.
+    ``leakage`` lists the kinds of split that some of these seeds made, the study's own first; ``no_split`` those that
+    none did, ``some_splits`` those that not all of them did, and ``leakage.<kind>.splits`` counts the seeds that did.
     """
-    table, study = material.leakage, material.study
+    study = material.study
+    seeds = study.main.split_seeds
+    table = material.leakage[material.leakage["split_seed"].isin(seeds)]
     store.add("leakage.near", NEAR_DUPLICATE, shortest(NEAR_DUPLICATE))
     test = table[table["possible"] & (table["partition"] == "test")]
     kinds = dict.fromkeys(table.sort_values("used", ascending=False, kind="stable")["split"])
     store.facts["leakage"] = [kind for kind in kinds if kind in set(test["split"])]
     store.facts["no_split"] = [kind for kind in kinds if kind not in store.facts["leakage"]]
+    made = {kind: test.loc[test["split"] == kind, "split_seed"].nunique() for kind in store.facts["leakage"]}
+    store.facts["some_splits"] = [kind for kind, number in made.items() if number < len(seeds)]
     share, within = column("share", NEAR_DUPLICATE), column("within", NEAR_DUPLICATE)
     for kind in store.facts["leakage"]:
+        store.count(f"leakage.{kind}.splits", made[kind])
         for task in study.tasks:
             rows = test[(test["split"] == kind) & (test["task"] == task.name)]
             of_any = rows[rows["training"] == ANY_TASK]

@@ -32,7 +32,7 @@ def make(material: Material) -> Table:
     study = material.study
     rows = [row for seed in study.main.split_seeds for row in _counts(material, seed)]
     data = pd.DataFrame(rows)
-    rows_are = "Labels" if study.data["repeats"] == "keep" else "Alloys"
+    rows_are = "Labels" if study.keeps_repeats else "Alloys"
     tabular = Tabular("llrrrrr", [["Task", "Label", rows_are, "Training", "Validation", "Test", "$N_{\\max}/N_t$"]])
     for task in study.tasks:
         mine = data[data["task"] == task.name]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from alloymtl.data.leakage import ANY_TASK, NEAR_DUPLICATE, SAME_TASK, THRESHOLDS, column
+from alloymtl.paper.display import SPLITS
 from alloymtl.paper.latex import Tex, count, decimals_for, escape, percent, shortest
 from alloymtl.paper.material import Material
 from alloymtl.paper.tables.parts import grouped_heading, number
-from alloymtl.paper.tables.split import KINDS
 from alloymtl.paper.tables.tabular import Table, Tabular, spanning
 
 TEST = "test"
@@ -20,28 +20,36 @@ def make(material: Material) -> Table:
     """For each kind of split and task, how many test alloys have a training alloy within some distances.
 
     Distances are the largest difference of any element's fraction, in at.%. Shares, medians and counts are means over
-    split seeds. The CSV has every split seed, the validation alloys too, and those distances for the task's own
-    training alloys.
+    the split seeds of the main comparison. The CSV has those of all experiments, the validation alloys too, and those
+    distances for the task's own training alloys.
     """
-    data = material.leakage
+    data, seeds = material.leakage, material.study.main.split_seeds
+    of_main = data[data["split_seed"].isin(seeds)]
     others = [t for t in THRESHOLDS if t != NEAR_DUPLICATE]
     groups = [("", 2), (f"Within {_distance(NEAR_DUPLICATE)}", 3), ("Share within", len(others)), ("", 2)]
     head = ["Property", "Test alloys", "Alloys", "Share", "Own property", *map(_distance, others)]
     head += [r"Median/at.\%", "Systems known"]
     tabular = Tabular("l" + "r" * (len(head) - 1), grouped_heading(groups, head))
-    for kind in KINDS:
-        mine = data[data["split"] == kind]
+    for kind, title in SPLITS.items():
+        mine = of_main[of_main["split"] == kind]
         if mine.empty:
             continue
         used = " (that of this study)" if mine["used"].any() else ""
-        tabular.panel(f"{KINDS[kind]}{used}")
+        tabular.panel(f"{title.capitalize()}{used}")
         for cells in _rows(material, mine):
             tabular.row(*cells)
         if failed := mine.loc[~mine["possible"], "split_seed"].nunique():
-            whole = failed == mine["split_seed"].nunique()
-            text = "These alloys cannot be split so" if whole else rf"Not possible for {count(failed)} split seeds"
-            tabular.row(spanning(len(head), f"{text}; the CSV says why.", "@{}l"))
+            made = (
+                f"the study's {_seeds(failed)}"
+                if failed == len(seeds)
+                else f"{count(failed)} of the {count(len(seeds))} split seeds"
+            )
+            tabular.row(spanning(len(head), f"Not possible with {made}; the CSV says why.", "@{}l"))
     return Table(data, tabular.render())
+
+
+def _seeds(number: int) -> str:
+    return "split seed" if number == 1 else "split seeds"
 
 
 def _distance(threshold: float) -> Tex:

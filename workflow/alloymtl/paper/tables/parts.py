@@ -23,7 +23,7 @@ DASH = Tex("--")
 
 def level_title(level: Level) -> Tex:
     """A level as a heading."""
-    return Tex("All alloys" if str(level) == "all" else f"{count(int(level))} alloys of the largest task")
+    return Tex("All labels" if str(level) == "all" else f"{count(int(level))} labels of the largest task")
 
 
 def lower_first(text: str) -> Tex:

@@ -14,14 +14,14 @@ from alloymtl.paper.tables.parts import DASH, number
 from alloymtl.paper.tables.tabular import Table, Tabular, stacked
 from alloymtl.task import Task
 
-COUNTS = ("alloys", "measurements", "systems", "repeated")
-COUNTED = ["Alloys", "Measurements", "Systems", "Repeated"]
+COUNTS = ("alloys", "readings", "systems", "repeated")
+COUNTED = ["Alloys", "Readings", "Systems", "Repeated"]
 PLACES = ("minimum", "q1", "median", "q3", "maximum", "mean", "sd")
 PLACED = ["Minimum", "Quartile", "Median", "Quartile", "Maximum", "Mean", "SD", r"Spread/\%"]
 
 
 def make(material: Material) -> Table:
-    """Alloys, measurements and chemical systems of each task; below, where its labels lie or how many have each class.
+    """Alloys, readings and chemical systems of each task; below, where its labels lie or how many have each class.
 
     Raises:
         UserError: a task has no line in the profile.

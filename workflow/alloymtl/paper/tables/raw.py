@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
@@ -18,8 +17,8 @@ from alloymtl.paper.tables.words import words
 
 ROWS = ("rows", "accepted", "merged", "rejected")
 FOUND = ("format", "encoding", "separator", "decimal", "sheet")
-FILES = ["task", "path", "files", "ignored", *ROWS, *FOUND]
-IGNORED = "ignored"
+FILES = ["task", "source", "of", "path", "files", "ignored", *ROWS, *FOUND]
+LABELS, IGNORED = "labels", "ignored"
 REJECTS = ["task", "rule", "reason", "rows", "files"]
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "space"}
 MANY = 24  # reasons that a table on one page has room for
@@ -29,19 +28,20 @@ _UNSET = re.compile(r"[^\x20-\x7e\xa1-\xffΩμ−→Δ]+")  # characters that th
 def files(material: Material) -> Table:
     """How the text of each raw source was read, and how many of its rows are labels, repeats and rejects.
 
-    A source may be many files, in folders and archives. Files that only lend compositions to others have no such rows.
+    A source may be many files, in folders and archives. What only lends it compositions stands below it, without such
+    rows. The CSV counts the sources of all tasks from 0.
     """
-    of_labels, of_compositions = (
-        [r for r in material.ingest["readings"] if r["of"] == of] for of in ("labels", "compositions")
-    )
+    read: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    for reading in material.ingest["readings"]:
+        if reading["format"] != IGNORED:
+            read.setdefault((reading["source"], reading["of"]), []).append(reading)
     rows = []
-    for source in material.ingest["sources"]:
-        mine = [r for r in of_labels if r["task"] == source["task"] and _holds(source["path"], r["file"])]
-        rows.append({**{key: source[key] for key in ("task", "path", *ROWS)}, **_found(mine)})
-    for task, file in dict.fromkeys((r["task"], r["file"]) for r in of_compositions):
-        mine = [r for r in of_compositions if (r["task"], r["file"]) == (task, file)]
-        rows.append({"task": task, "path": file, **_found(mine)})
-    data = pd.DataFrame(rows, columns=FILES).astype(dict.fromkeys(ROWS, "Int64"))
+    for number, source in enumerate(material.ingest["sources"]):
+        for table in source["tables"]:
+            counts = {key: source[key] for key in ROWS} if table["of"] == LABELS else {}
+            found = _found(read.get((number, table["of"]), []))
+            rows.append({"task": source["task"], "source": number, **table, **counts, **found})
+    data = pd.DataFrame(rows).reindex(columns=FILES).astype(dict.fromkeys(ROWS, "Int64"))
     head = ["File", "Files", "Encoding", "Separator", "Rows", "Labels", "Repeats", "Rejected"]
     tabular = Tabular(paragraph(0.36) + "rllrrrr", [head])
     for task in material.study.tasks:
@@ -49,22 +49,23 @@ def files(material: Material) -> Table:
         for row in data[data["task"] == task.name].to_dict("records"):
             unread = rf" (and {count(row['ignored'])} unread)" if row["ignored"] else ""
             read = [Tex(f"{count(row['files'])}{unread}"), escape(row["encoding"]), escape(row["separator"])]
-            tabular.row(_name(row["path"]), *read, *(DASH if pd.isna(row[key]) else count(row[key]) for key in ROWS))
+            tabular.row(_place(row), *read, *(DASH if pd.isna(row[key]) else count(row[key]) for key in ROWS))
     return Table(data, tabular.render())
 
 
-def _holds(path: str, file: str) -> bool:
-    """Whether a file is of a source, whose path may be a file, a folder, a pattern, or an archive in parts."""
-    path, file = (unicodedata.normalize("NFC", text) for text in (path, file))
-    return file == path or file.startswith((f"{path.rstrip('/')}/", f"{path}.part")) or fnmatchcase(file, path)
+def _place(row: Mapping[str, Any]) -> Tex:
+    """Where a source lies: the last part of its path and, where that is one sheet of a workbook, its sheet."""
+    return (
+        Tex(f"{_name(row['path'])} ({printable(row['sheet'])})")
+        if row["sheet"] and row["files"] == 1
+        else _name(row["path"])
+    )
 
 
 def _found(readings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How many tables were read, in which ways, and how many files lay there that are none."""
-    read = [reading for reading in readings if reading["format"] != IGNORED]
-    ways = {name: dict.fromkeys(_way(name, reading[name]) for reading in read) for name in FOUND}
-    counts = {"files": len(read), "ignored": len(readings) - len(read)}
-    return counts | {name: ", ".join(way for way in found if way) for name, found in ways.items()}
+    """How many tables were read, and in which ways."""
+    ways = {name: dict.fromkeys(_way(name, reading[name]) for reading in readings) for name in FOUND}
+    return {"files": len(readings)} | {name: ", ".join(way for way in found if way) for name, found in ways.items()}
 
 
 def _way(name: str, value: str | None) -> str:
@@ -82,9 +83,10 @@ def rejects(material: Material) -> Table:
     if not found:
         return notice(REJECTS, "No row was rejected.")
     lines = material.rejects.groupby(["task", "rule", "reason"])["file"]
-    named = {key: ", ".join(sorted(set(files))) for key, files in lines}
-    key = ("task", "rule", "reason")
-    data = pd.DataFrame([{**row, "files": named.get(tuple(row[k] for k in key), "")} for row in found], columns=REJECTS)
+    named = {key: sorted(set(files)) for key, files in lines}
+    of_rows = [named.get((row["task"], row["rule"], row["reason"]), []) for row in found]
+    names = [", ".join(files) for files in of_rows]
+    data = pd.DataFrame([{**row, "files": text} for row, text in zip(found, names, strict=True)], columns=REJECTS)
     shown = data.nlargest(MANY, "rows", keep="first")
     tabular = Tabular(f"l{paragraph(0.4)}{paragraph(0.3)}r", [["Rule", "Reason", "File", "Rows"]])
     for task in material.study.tasks:
@@ -92,9 +94,9 @@ def rejects(material: Material) -> Table:
         if mine.empty:
             continue
         tabular.panel(escape(task.title))
-        for row in shown[shown["task"] == task.name].itertuples(index=False):
+        for row in shown[shown["task"] == task.name].itertuples():
             rule = Tex(rf"\texttt{{{printable(row.rule)}}}")
-            tabular.row(rule, words(printable(row.reason)), _names(row.files.split(", ")), count(row.rows))
+            tabular.row(rule, words(printable(row.reason)), _names(of_rows[row.Index]), count(row.rows))
         rest = mine.drop(shown.index, errors="ignore")
         if len(rest):
             text = Tex(f"{count(len(rest))} further reasons, in the CSV")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from alloymtl.paper.display import metric_decimals, metric_heading
+from alloymtl.paper.display import SPLITS, metric_decimals, metric_heading
 from alloymtl.paper.latex import Tex, escape, p_value
 from alloymtl.paper.material import Material
 from alloymtl.paper.tables.parts import DASH, grouped_heading, interval, mean_and_sd, notice, number, summary
@@ -17,11 +17,6 @@ from alloymtl.task import Task
 CONTROL = "grouped"
 COLUMNS = ["study", "split", "level", "task", "metric", "method", "mean", "sd", "n", "baseline"]
 TEST = ["mean_difference", "ci_low", "ci_high", "p_holm", "verdict"]
-KINDS = {
-    "stratified": "Random split",
-    "grouped": "Split by chemical system",
-    "clustered": "Split by composition cluster",
-}
 
 
 def make(material: Material) -> Table:
@@ -34,7 +29,7 @@ def make(material: Material) -> Table:
     if control is None:
         return notice(COLUMNS + TEST, "This study has no control with another split.")
     both = (material, control)
-    names = [Tex(KINDS[m.study.split["kind"]]) for m in both]
+    names = [Tex(SPLITS[m.study.split["kind"]].capitalize()) for m in both]
     head = ["Method", *([spanning(2, r"Mean $\pm$ SD"), r"$\Delta$", "Interval", r"$p_{\text{Holm}}$"] * 2)]
     columns = "l" + (PLUS_MINUS + "rcr") * 2
     tabular = Tabular(columns, grouped_heading([("", 1), *((name, 5) for name in names)], head))

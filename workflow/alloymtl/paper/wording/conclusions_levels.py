@@ -1,4 +1,4 @@
-"""What follows from fewer or more alloys of the largest task, in sentences that the tests of its levels choose."""
+"""What follows from fewer or more labels of the largest task, in sentences that the tests of its levels choose."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OnLevels(Findings):
         return Tex(" ".join(said))
 
     def kept(self, experiment: str) -> Tex:
-        """How many alloys of the largest task the levels of an experiment keep."""
+        """How many labels of the largest task the levels of an experiment keep."""
         levels = self.prose.study.experiments[experiment].levels
         return listing((Tex("all of them") if level == "all" else self.prose.level(level) for level in levels), "or")
 
@@ -80,8 +80,8 @@ class OnLevels(Findings):
             if tasks:
                 said.append(f"{self.prose.tasks(tasks)} {'fare' if len(tasks) > 1 else 'fares'} {word}")
         if not said:
-            return Tex(f"From few alloys of {reduced} to all, no change is shown on the other properties.")
-        return Tex(f"From few alloys of {reduced} to all, {' and '.join(said)}.")
+            return Tex(f"From few labels of {reduced} to all, no change is shown on the other properties.")
+        return Tex(f"From few labels of {reduced} to all, {' and '.join(said)}.")
 
     def _level(self, found: Fact, level: str) -> Tex:
         return Tex(rf"{self.val(found['key'], level, 'mean')}\pm{self.val(found['key'], level, 'sd')}")

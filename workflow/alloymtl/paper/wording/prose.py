@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from alloymtl.paper.display import metric_title, unit
+from alloymtl.paper.display import SPLITS, metric_title, unit
 from alloymtl.paper.latex import Tex, escape, listing
 from alloymtl.paper.spec import MethodView, PaperStudy
 from alloymtl.run import FOLDERS
 
 PAUSES = ",;"
-SPLITS = {
-    "stratified": "random split",
-    "grouped": "split by chemical system",
-    "clustered": "split by composition cluster",
-}
 MANY = 6  # methods that a bracket names
 PLAIN = {"architecture": "hard", "loss": "mse", "smoothing": "none", "balancer": "none", "sampler": "uniform"}
 
@@ -127,6 +122,18 @@ class Prose:
         """Kinds of split other than the study's own, each with its name as the subject of a sentence."""
         return [(kind, Tex(f"a {SPLITS[kind]}")) for kind in kinds if kind != self.study.split["kind"]]
 
+    def splits_made(self, kind: str) -> Tex:
+        """With how many of the study's split seeds another kind of split was possible, as the end of a sentence.
+
+        Empty where it was with all of them.
+        """
+        if kind not in self.facts["some_splits"]:
+            return Tex("")
+        every = self.val("study.splits")
+        if self.numbers[self._name(("leakage", kind, "splits"))]["value"] == 1:
+            return Tex(f" with the only one of the {every} split seeds that allows it")
+        return Tex(f" with the {self.val('leakage', kind, 'splits')} of the {every} split seeds that allow it")
+
     def overlaps(self) -> Tex:
         """Pairs of tasks that share alloys, with their counts."""
         return listing(
@@ -135,7 +142,7 @@ class Prose:
 
     def level(self, level: object) -> Tex:
         """A level as the object of a sentence."""
-        return Tex("all alloys") if str(level) == "all" else self.val("level", level)
+        return Tex("all labels") if str(level) == "all" else self.val("level", level)
 
     def levels(self, experiment: str = "main") -> Tex:
         """The levels of an experiment."""

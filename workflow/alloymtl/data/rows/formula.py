@@ -7,9 +7,12 @@ import re
 import unicodedata
 
 from alloymtl.data.elements import symbols
+from alloymtl.data.rows.numbers import is_raised
 
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 _PART = re.compile(r"\s*([A-Z][a-z]?|[()\[\]{}])\s*(\d+\.?\d*|\.\d+)?\s*")
+# As in LaTeX (with braces and without) and in HTML.
+_SUBSCRIPT = re.compile(r"\$?_\{([\d.]+)\}\$?|\$_([\d.]+)\$|_([\d.]+)|<sub>([\d.]+)</sub>", re.IGNORECASE)
 NOT_A_FORMULA = "not a chemical formula"
 UNKNOWN_SYMBOL = "unknown element symbol"
 
@@ -23,7 +26,8 @@ def parse_formula(text: str) -> dict[str, float]:
 
     A missing amount is one. A group in brackets, of any kind and nested, is read as metallurgists write it: its inner
     amounts are only a ratio, and the number behind it is the amount of the group as a whole, so that ``(CaCu)70Mg30``
-    is Ca 35, Cu 35, Mg 30 and ``((Cu60Zr40)98Y2)90Al10`` sums to 100. Spaces may stand between parts.
+    is Ca 35, Cu 35, Mg 30 and ``((Cu60Zr40)98Y2)90Al10`` sums to 100. Spaces may stand between parts, and amounts may
+    be written as subscripts of Unicode, LaTeX or HTML; a superscript is no amount.
 
     Args:
         text: for example ``Al0.25 Co1 Fe1 Ni1``.
@@ -33,7 +37,10 @@ def parse_formula(text: str) -> dict[str, float]:
     """
     groups: list[dict[str, float]] = [{}]
     closing: list[str] = []
+    if is_raised(text):
+        raise FormulaError(NOT_A_FORMULA)
     text = unicodedata.normalize("NFKC", text)  # subscript and full-width digits become digits
+    text = _SUBSCRIPT.sub(lambda found: next(group for group in found.groups() if group), text)
     position = 0
     while position < len(text):
         match = _PART.match(text, position)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from alloymtl.data.raw.names import visible
 
 if TYPE_CHECKING:
-    from alloymtl.data.raw import RawTable
+    from alloymtl.data.raw import Origin, RawTable, Reading
 
 PATH = 1000  # characters of a path that are shown
 
@@ -38,8 +38,8 @@ class Screening:
     """The rejected rows of one raw table, for one task."""
 
     def __init__(self, rows: int) -> None:
-        self.reasons: list[Reason] = []
-        self._code = np.full(rows, -1, dtype=np.int16)
+        self._reasons: dict[Reason, int] = {}
+        self._code = np.full(rows, -1, dtype=np.int32)
         self._column = np.full(rows, None, dtype=object)
         self._value = np.full(rows, None, dtype=object)
 
@@ -63,14 +63,18 @@ class Screening:
         if self._code[row] < 0:
             self._code[row], self._column[row], self._value[row] = self._number(reason), column, value
 
-    def found(self, row: int) -> Reason | None:
-        """Why a row is rejected; None if it is not."""
-        return self.reasons[self._code[row]] if self._code[row] >= 0 else None
+    @property
+    def reasons(self) -> list[Reason]:
+        """The reasons that any row was rejected for."""
+        return list(self._reasons)
+
+    @property
+    def code(self) -> np.ndarray:
+        """Which of the reasons each row (rows,) was rejected for; -1 where it was not."""
+        return self._code
 
     def _number(self, reason: Reason) -> int:
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-        return self.reasons.index(reason)
+        return self._reasons.setdefault(reason, len(self._reasons))
 
     def table(self, raw: RawTable, task: str) -> pd.DataFrame:
         """The rejected rows in the order of the table, all texts on one line and long ones cut off.
@@ -78,19 +82,40 @@ class Screening:
         Columns: file, member, row, task, column, value, rule, reason, mend, invalid.
         """
         rows = np.flatnonzero(~self.good)
-        reasons = [self.reasons[code] for code in self._code[rows]]
-        origins = [raw.origins[number] for number in raw.origin[rows]]
+        codes, origin = self._code[rows], raw.origin[rows]
         return pd.DataFrame(
             {
-                "file": np.array([visible(origin.file, PATH) for origin in origins], dtype=object),
-                "member": np.array([visible(origin.member, PATH) for origin in origins], dtype=object),
+                "file": _texts([visible(one.file, PATH) for one in raw.origins])[origin],
+                "member": _texts([_member(*one) for one in zip(raw.origins, raw.readings, strict=True)])[origin],
                 "row": raw.row[rows],
                 "task": np.full(len(rows), task, dtype=object),
-                "column": np.array([visible(column) for column in self._column[rows]], dtype=object),
-                "value": np.array([visible(value) for value in self._value[rows]], dtype=object),
-                "rule": np.array([r.rule for r in reasons], dtype=object),
-                "reason": np.array([r.text for r in reasons], dtype=object),
-                "mend": np.array([r.mend for r in reasons], dtype=object),
-                "invalid": np.array([r.invalid for r in reasons], dtype=bool),
+                "column": _each(visible, self._column[rows]),
+                "value": _each(visible, self._value[rows]),
+                "rule": _texts([reason.rule for reason in self._reasons])[codes],
+                "reason": _texts([reason.text for reason in self._reasons])[codes],
+                "mend": _texts([reason.mend for reason in self._reasons])[codes],
+                "invalid": np.array([reason.invalid for reason in self._reasons], dtype=bool)[codes],
             }
         )
+
+
+def reject_faults(table: RawTable, screening: Screening) -> None:
+    """Reject the rows of a table in which its reader found a fault, such as more cells than the header has."""
+    for fault in table.faults:
+        screening.reject_row(fault.index, Reason(fault.rule, fault.reason, fault.mend), fault.column, fault.value)
+
+
+def _member(origin: Origin, reading: Reading) -> str:
+    """The member of an archive, and the sheet of a workbook in brackets."""
+    sheet = f"[{reading.sheet}]" if reading.sheet else ""
+    return visible(f"{origin.member}{sheet}", PATH)
+
+
+def _texts(texts: list[str]) -> np.ndarray:
+    return np.array(texts, dtype=object)
+
+
+def _each(change: Callable[[str], str], texts: np.ndarray) -> np.ndarray:
+    """Texts (rows,) changed, equal ones once."""
+    codes, unique = pd.factorize(texts)
+    return _texts([change(text) for text in unique])[codes]

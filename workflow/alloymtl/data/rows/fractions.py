@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from alloymtl.data import elements as tables
-from alloymtl.data.amounts import Amounts, read_amounts
 from alloymtl.data.raw import RawTable
-from alloymtl.data.rules import Checked, Rule, screen
-from alloymtl.data.screening import Reason, Screening
+from alloymtl.data.rows.amounts import Amounts, read_amounts
+from alloymtl.data.rows.rules import Checked, Rule, screen
+from alloymtl.data.rows.screening import Reason, Screening
 
 # Basis: what the amounts of a row sum to, and whether they are weights.
 BASES: Mapping[str, tuple[float | None, bool]] = {
@@ -20,7 +20,7 @@ BASES: Mapping[str, tuple[float | None, bool]] = {
     "wt.%": (100.0, True),
     "atomic fraction": (1.0, False),
     "weight fraction": (1.0, True),
-    "atomic ratio": (None, False),
+    "atomic ratio": (None, False),  # `amounts.RATIOS` names these two
     "weight ratio": (None, True),
 }
 EMPTY = Reason("composition.empty", "empty composition", "fill in the composition, or remove the row.")
@@ -41,7 +41,12 @@ class Compositions:
 
 
 def read_fractions(
-    table: RawTable, composition: Mapping[str, Any], data: Mapping[str, Any], screening: Screening, key: str
+    table: RawTable,
+    composition: Mapping[str, Any],
+    data: Mapping[str, Any],
+    taken: Collection[str],
+    screening: Screening,
+    key: str,
 ) -> Compositions:
     """Compositions of the rows of a table that holds amounts; rows that fail are rejected.
 
@@ -49,13 +54,14 @@ def read_fractions(
         table: the raw table.
         composition: the source's ``composition`` section.
         data: the config's ``data`` section.
+        taken: columns that are something else, such as the label, whatever their names.
         screening: takes the rows that fail.
         key: config key of the ``composition`` section, for messages.
 
     Raises:
         UserError: a column is missing, or no column holds an element.
     """
-    amounts = read_amounts(table, composition, data["missing"], screening, key)
+    amounts = read_amounts(table, composition, data, taken, screening, key)
     total, weights = BASES[composition["basis"]]
     traces = _reject_others(amounts, weights, data, screening, key)
     _check_sums(amounts, total, data["composition_tolerance"], screening, key)
@@ -97,7 +103,9 @@ def _reject_others(
     reason = Reason("composition.other", text, f"{mend}.", invalid=data["other_elements"] == "stop")
     for number in others:
         present = above & (amounts.values[:, number] > 0)
-        screening.reject(present, reason, amounts.columns[number], amounts.cells[number])
+        column = amounts.columns[number]
+        shown = f"{column}: {amounts.symbols[number]}" if amounts.named else column
+        screening.reject(present, reason, shown, amounts.cells[number])
     return held & ~above
 
 
@@ -112,7 +120,9 @@ def _aligned(amounts: Amounts, elements: Sequence[str]) -> np.ndarray:
 
 def _moles(amounts: np.ndarray, weights: bool, elements: Sequence[str]) -> np.ndarray:
     """Amounts in proportion to numbers of atoms; NaN where an element without a standard weight is weighed."""
-    return amounts / np.array(tables.atomic_masses(elements)) if weights else amounts
+    if not weights:
+        return amounts
+    return np.divide(amounts, tables.atomic_masses(elements), out=np.zeros_like(amounts), where=amounts > 0)
 
 
 def _fractions(amounts: np.ndarray, weights: bool, elements: Sequence[str]) -> np.ndarray:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from alloymtl.data.numbers import Measured, measured
-from alloymtl.data.rules import Checked, Rule, screen
-from alloymtl.data.screening import Reason, Screening
-from alloymtl.data.units import convert
+from alloymtl.data.rows.numbers import readings
+from alloymtl.data.rows.rules import Checked, Rule, screen
+from alloymtl.data.rows.screening import Reason, Screening
+from alloymtl.data.rows.units import convert
 from alloymtl.task import Source, Task
 
 NO_VALUE = Reason("label.missing", "no value", "nothing to mend: the row holds no label.", invalid=False)
@@ -22,18 +23,31 @@ LARGEST = 1e100
 OTHER = "*"  # key of `classes` that stands for every text that is not named
 
 
-def is_missing(text: pd.Series, missing: Sequence[str]) -> np.ndarray:
-    """Mask (rows,) of cells without a value: empty, an empty list, or one of the texts that mean none."""
-    return ((text == "") | (text == "[]") | text.isin(missing)).to_numpy(dtype=bool)
+@dataclass(frozen=True)
+class Labels:
+    """What rows say of a property: of each its value, the number of single readings and their standard deviation.
+
+    ``values`` (rows,) in the study's unit, or classes; ``counts`` (rows,), one but for a list; ``spreads`` (rows,) with
+    n - 1 in the denominator, NaN where there is one reading.
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
+    spreads: np.ndarray
+
+
+def is_missing(text: pd.Series, source: Source, missing: Sequence[str]) -> np.ndarray:
+    """Mask (rows,) of cells without a value: empty, an empty list, or a text that means none and names no class."""
+    none = set(missing) - set(source.classes or {})
+    return ((text == "") | (text == "[]") | text.isin(none)).to_numpy(dtype=bool)
 
 
 def read_labels(
     text: pd.Series, pointed: pd.Series, task: Task, source: Source, screening: Screening, key: str
-) -> Measured:
+) -> Labels:
     """Labels (rows,) in the study's unit, or classes 0.0 and 1.0; rows that fail are rejected.
 
-    A cell may hold a list of numbers, which counts by its mean; their number and standard deviation are kept. Where a
-    reciprocal is taken the standard deviation is that of first order, |dy/dx| times that of the readings.
+    A cell may hold a list of readings. Each is converted and must keep the bounds; the row counts by their mean.
 
     Args:
         text: cells of the label column (rows,).
@@ -51,41 +65,32 @@ def read_labels(
     return _classes(text, source, screening, key)
 
 
-def _classes(text: pd.Series, source: Source, screening: Screening, key: str) -> Measured:
+def _classes(text: pd.Series, source: Source, screening: Screening, key: str) -> Labels:
     classes = {str(name).strip(): float(value) for name, value in (source.classes or {}).items()}
     other = classes.pop(OTHER, np.nan)
     labels = text.map(classes).to_numpy(dtype=float, na_value=np.nan)
-    labels = np.where(np.isnan(labels), other, labels)
+    # Another spelling of a class that is named is no other class.
+    misspelt = text.str.casefold().isin({name.casefold() for name in classes}).to_numpy(dtype=bool)
+    labels = np.where(np.isnan(labels) & ~misspelt, other, labels)
     mend = f"correct the cell, or add its text to {key}.classes ({', '.join(classes)})."
     known = Rule(Reason("label.class", "unknown class", mend), np.isfinite)
     screen([Checked(source.label, labels, text, [known])], screening)
-    return Measured(labels, np.ones(len(labels), dtype=np.int64), np.full(len(labels), np.nan))
+    return Labels(labels, np.ones(len(labels), dtype=np.int64), np.full(len(labels), np.nan))
 
 
-def _numbers(
-    text: pd.Series, pointed: pd.Series, task: Task, source: Source, screening: Screening, key: str
-) -> Measured:
-    raw = measured(pointed)
+def _numbers(text: pd.Series, pointed: pd.Series, task: Task, source: Source, screening: Screening, key: str) -> Labels:
+    raw = readings(pointed)
     with np.errstate(over="ignore", invalid="ignore"):
-        labels = convert(raw.values, source.unit, task.unit, f"{key}.unit")
-        spreads = _spreads(raw, labels, source.unit, task.unit, f"{key}.unit")
+        found = replace(raw, values=np.asarray(convert(raw.values, source.unit, task.unit, f"{key}.unit")))
     is_number = Rule(NOT_A_NUMBER, lambda values: values.notna())
-    both = [Checked(source.label, raw.values, text, [is_number]), Checked(source.label, labels, text, _bounds(task))]
-    screen(both, screening)
-    return Measured(labels, raw.counts, spreads)
-
-
-def _spreads(raw: Measured, labels: np.ndarray, unit: str | None, target: str, where: str) -> np.ndarray:
-    """Standard deviations in the study's unit: the change of the label along that of its readings."""
-    if not np.isfinite(raw.spreads).any():
-        return raw.spreads
-    step = 1e-6 * np.maximum(np.abs(raw.values), 1e-300)
-    slope = (convert(raw.values + step, unit, target, where) - labels) / step
-    return np.abs(slope) * raw.spreads
+    ends = [found.lowest] if len(found.values) == found.rows else [found.lowest, found.highest]
+    checked = [Checked(source.label, end, text, _bounds(task)) for end in ends]
+    screen([Checked(source.label, raw.lowest, text, [is_number]), *checked], screening)
+    return Labels(found.mean, found.counts, found.spread)
 
 
 def _bounds(task: Task) -> list[Rule]:
-    """What a label of a regression must keep, beyond being a number."""
+    """What a reading of a regression must keep, beyond being a number."""
     unit, key = task.unit, f"tasks.{task.name}"
     mend = f"correct the cell, or set {key}"
     finite = Reason("label.finite", f"label is not finite in {unit}", "correct the cell, or empty it.")

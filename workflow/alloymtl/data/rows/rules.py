@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 
-from alloymtl.data.screening import Reason, Screening
+from alloymtl.data.rows.screening import Reason, Screening
 
 Numbers = dict[str, np.ndarray]
 
@@ -28,7 +28,10 @@ class Rule:
 
     def check(self) -> pandera.Check:
         """The rule as a check of a pandera column."""
-        return pandera.Check(self.holds, name=self.reason.rule, error=self.reason.text, ignore_na=False)
+        # Which rows fail is taken from the check's mask; a table of a million failures would cost gigabytes.
+        return pandera.Check(
+            self.holds, name=self.reason.rule, error=self.reason.text, ignore_na=False, n_failure_cases=1
+        )
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,12 @@ DEFINITIONS = (
 )
 
 
+BARE_UNITS = ("%IACS", "IACS", "HV", "GPa", "MPa", "uohm_cm", "ohm_cm", "ohm_m")
+"""Units that are recognised at the end of a name, without brackets around them."""
+BRACKETS = re.compile(r"[(\[]([^()\[\]]*(?:\([^()]*\)[^()\[\]]*)?)[)\]]\s*$")
+_LATEX = {"$": "", r"^\circ": "°", r"\circ": "°", r"\mu": "μ", r"\Omega": "Ω", r"\%": "%", r"\cdot": "·"}
+
+
 @cache
 def _registry() -> pint.UnitRegistry:
     import pint
@@ -35,7 +43,9 @@ def _registry() -> pint.UnitRegistry:
 
 def _parse(unit: str, where: str) -> pint.Unit:
     try:
-        return _registry().parse_units(unit)
+        # An exponent may be written as in mm2, and the ohm with a capital.
+        plain = re.sub(r"(?<=[a-zA-Z])(\d)", r"^\1", unit).replace("Ohm", "ohm")
+        return _registry().parse_units(plain)
     except Exception as error:  # pint raises errors of many kinds on a text that is no unit
         raise UserError(
             where, f"unknown unit {quoted(unit)}.", "write it as in GPa, HV, uohm_cm, ohm_m, S/m or %IACS."
@@ -49,6 +59,18 @@ def known(unit: str) -> bool:
     except UserError:
         return False
     return bool(unit.strip())
+
+
+def unit_of(header: str) -> str | None:
+    """The unit in a column's name, such as ``MPa`` of ``YS (MPa)``; None where there is none that is known."""
+    text = unicodedata.normalize("NFKC", header)
+    for latex, plain in _LATEX.items():
+        text = text.replace(latex, plain)
+    bracket = BRACKETS.search(text)
+    if bracket:
+        unit = bracket.group(1).strip()
+        return unit if known(unit) else None
+    return next((u for u in BARE_UNITS if re.search(rf"(^|[\s_:,]){re.escape(u)}$", text)), None)
 
 
 def convert(values: np.ndarray, unit: str | None, target: str, where: str) -> np.ndarray:
@@ -79,3 +101,12 @@ def convert(values: np.ndarray, unit: str | None, target: str, where: str) -> np
             return (1 / registry.Quantity(values, given)).to(wanted).magnitude
     what = f"{quoted(unit)} cannot be converted to {quoted(target)}."
     raise UserError(where, what, "correct the unit, or the column.")
+
+
+def differ(unit: str, other: str) -> bool:
+    """Whether two units measure the same thing, and not in the same numbers."""
+    try:
+        one = np.asarray(convert(np.ones(1), unit, other, ""))
+    except UserError:
+        return False
+    return not np.isclose(one[0], 1.0, rtol=1e-6)
