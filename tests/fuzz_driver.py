@@ -178,8 +178,10 @@ def wrong(case: Case, status: Any, said: str) -> list[str]:
 
 
 def wrong_line(said: str) -> list[str]:
-    """What is not as it should be of what a step says on the terminal."""
+    """What is not as it should be of what a step says on the terminal: one line, below a warning for each label."""
     found = []
+    if said.startswith("warning: ") and not said.splitlines()[-1].startswith("error: "):
+        said = said.partition("\n")[2]
     if "Traceback" in said:
         found.append("a traceback is shown")
     if said.count("\n") != 1 or not said.endswith("\n"):

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alloymtl.data.composition import alloy_ids, identities, systems
+from alloymtl.data.rows.amounts import symbol_of
 from alloymtl.data.rows.formula import FormulaError, parse_formula
 from alloymtl.data.rows.fractions import _fractions
+from alloymtl.data.rows.numbers import number
 from alloymtl.data.rows.units import convert
 from alloymtl.errors import UserError
 
@@ -138,3 +140,12 @@ def test_a_unit_that_does_not_fit_names_its_config_key(unit):
         convert(np.array([1.0]), unit, "GPa", "tasks.hardness.sources[1].unit")
     assert caught.value.where == "tasks.hardness.sources[1].unit"
     assert caught.value.mend
+
+
+@pytest.mark.parametrize("text", ["1" * 200_000 + "x", "Fe" + "1" * 200_000 + "!", "_" * 100_000, "(" * 100_000])
+def test_a_long_text_that_is_no_number_and_no_formula_takes_no_longer_than_its_length(text):
+    # A pattern that can match in many ways would take hours.
+    assert np.isnan(number(text))
+    assert symbol_of(text) is None
+    with pytest.raises(FormulaError):
+        parse_formula(text)

@@ -56,20 +56,33 @@ def read_source(task: Task, number: int, data: Mapping[str, Any]) -> Reading:
     return Reading(task, source, tables, compositions, labels, text, screening)
 
 
+def _stated_unit(task: Task, source: Source) -> str | None:
+    """The unit that a label's header names, where it is another than the one that is taken; else None."""
+    stated = unit_of(source.label) if task.is_regression else None
+    return stated if stated is not None and differ(stated, source.unit or task.unit) else None
+
+
 def _check_unit(task: Task, source: Source, key: str) -> None:
     """Make sure that a label's unit is not another than its header says, unless the config says so.
 
     Raises:
         UserError: the source has no unit of its own, and its header names another than the study's.
     """
-    stated = unit_of(source.label) if task.is_regression else None
-    taken = source.unit or task.unit
-    if stated is None or not differ(stated, taken):
-        return
-    what = f"the column {quoted(source.label)} names the unit {stated}, and the study's is {task.unit}."
-    if source.unit is None:
+    stated = _stated_unit(task, source)
+    if stated is not None and source.unit is None:
+        what = f"the column {quoted(source.label)} names the unit {stated}, and the study's is {task.unit}."
         raise UserError(f"{key}.unit", what, f"set it to {stated!r}, or to {task.unit!r} if the header is wrong.")
-    log.warning("%s.unit: the column %s names the unit %s and is read as %s", key, source.label, stated, taken)
+
+
+def _warn_of_units(tasks: Sequence[Task]) -> None:
+    """Say which labels are read in another unit than their header names, because the config says so."""
+    for task in tasks:
+        for number, source in enumerate(task.sources):
+            stated = _stated_unit(task, source)
+            if stated is not None:
+                key = f"tasks.{task.name}.sources[{number}].unit"
+                taken = (quoted(source.label), stated, source.unit)
+                log.warning("%s: the column %s names the unit %s and is read as %s", key, *taken)
 
 
 def _number_columns(task: Task, source: Source, table: RawTable) -> list[str]:
@@ -120,6 +133,7 @@ def ingest(data: Mapping[str, Any], tasks: Sequence[Task]) -> tuple[pd.DataFrame
     table, identity = measurements(readings, data["decimals"])
     alloys, merged = unite(table, identity, tasks, data)
     alloys_schema(data["elements"], {task.name: not task.is_regression for task in tasks}).validate(alloys)
+    _warn_of_units(tasks)
     rejects = pd.concat([r.screening.table(r.tables[0], r.task.name) for r in readings], ignore_index=True)
     return alloys, rejects[REJECT_COLUMNS], report(readings, table, merged, rejects, alloys, tasks)
 

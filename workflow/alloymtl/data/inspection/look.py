@@ -113,17 +113,23 @@ def _seen(location: Location) -> Seen:
     first: Seen | UserError | None = None
     for header in range(1, HEADERS + 1):
         try:
-            table = read_table(replace(location, header=header), KEY)
-            seen = _look(table)
+            seen, has_header = _read(replace(location, header=header))
         except UserError as mistake:
-            first = first or mistake
+            # Without its traceback, which would keep what was read so far in memory.
+            first = first or mistake.with_traceback(None)
             continue
-        if (seen.composition and seen.candidates) or table.readings[0].format not in WITH_HEADER:
+        if (seen.composition and seen.candidates) or not has_header:
             return seen
         first = seen if first is None or isinstance(first, UserError) else first
     if isinstance(first, UserError):
         raise first
     return first
+
+
+def _read(location: Location) -> tuple[Seen, bool]:
+    """What a table holds, and whether its columns are named by one of its rows."""
+    table = read_table(location, KEY)
+    return _look(table), table.readings[0].format in WITH_HEADER
 
 
 def _look(table: RawTable) -> Seen:

@@ -37,6 +37,7 @@ _POSITION = re.compile(r"(pos(ition)?[ _.]*)?[Xx]\s*([(\[].*|[_ ]?(mm|um|pos))?"
 _ALIKE = re.compile(
     r"([A-Za-z]{1,2})[ _.]*[(\[]?\s*(?:at|wt|mol|mass|weight|atomic)?[. _]*(?:%|pct|percent|fraction)?\s*[)\]]?"
 )
+LONGEST = 40  # characters of a header that may name an element or a position
 RATIOS = ("atomic ratio", "weight ratio")  # bases whose amounts may have any sum
 RULES = (Rule(NOT_A_NUMBER, np.isfinite), Rule(NEGATIVE, lambda amounts: ~(amounts < 0)))
 
@@ -223,13 +224,13 @@ def _of_columns(
 
 def element_headers(headers: Sequence[str], taken: Collection[str] = ()) -> list[str]:
     """Headers that are element symbols, but for ``taken``. Y beside an X is a position on the wafer, not yttrium."""
-    positions = {"Y"} if any(_POSITION.fullmatch(header) for header in headers) else set()
+    positions = {"Y"} if any(_POSITION.fullmatch(header[:LONGEST]) for header in headers) else set()
     return [h for h in headers if h in tables.symbols() and h not in positions and h not in taken]
 
 
 def symbol_of(header: str) -> str | None:
     """The element in a header that is no bare symbol, as in ``Fe (wt.%)``, ``Zr_at`` or ``FE``; else None."""
-    found = _ALIKE.fullmatch(header)
+    found = _ALIKE.fullmatch(header[:LONGEST])
     symbol = found[1].capitalize() if found else ""
     return symbol if symbol in tables.symbols() and header != symbol else None
 
@@ -238,7 +239,9 @@ def _check_alike(
     table: RawTable, columns: Mapping[str, str], elements: Collection[str], taken: Collection[str], key: str
 ) -> None:
     """Stop where a column that is not read may be an element of the study: its amounts would be lost."""
-    positions = {header for header in table.headers if _POSITION.fullmatch(header.replace("y", "x").replace("Y", "X"))}
+    positions = {
+        header for header in table.headers if _POSITION.fullmatch(header[:LONGEST].replace("y", "x").replace("Y", "X"))
+    }
     for header in table.headers:
         symbol = symbol_of(header)
         if symbol in elements and symbol not in columns and header not in {*taken, *positions}:
