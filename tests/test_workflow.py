@@ -115,7 +115,9 @@ def test_the_chain_ends_in_everything_that_it_promises(finished):
     results = finished / "results" / "small"
     for name in ("alloys", "features", "split"):
         assert (results / "data" / f"{name}.parquet").is_file()
-    assert (results / "data" / "rejects.csv").read_text().splitlines()[0] == "file,row,column,value,reason"
+    assert (results / "data" / "rejects.csv").read_text().splitlines()[
+        0
+    ] == "file,member,row,task,column,value,rule,reason,mend"
     metrics = pd.read_parquet(results / "metrics.parquet")
     assert metrics.columns.tolist() == [
         "method", "level", "split_seed", "seed", "task", "partition", "metric", "value",
@@ -151,7 +153,7 @@ def test_the_chain_ends_in_everything_that_it_promises(finished):
 def test_a_control_shares_the_alloys_of_its_study_and_has_the_rest_to_itself(finished):
     results = finished / "results" / "small"
     control = results / "controls" / "grouped"
-    assert {path.name for path in (control / "data").iterdir()} == {"split", "split.parquet"}
+    assert {path.name for path in (control / "data").iterdir()} == {"split", "split.parquet", "leakage.csv"}
     features = pd.read_parquet(results / "data" / "features.parquet")
     split = pd.read_parquet(control / "data" / "split.parquet").merge(features[["alloy", "system"]], on="alloy")
     assert (split.groupby("system").partition.nunique() == 1).all()
@@ -345,4 +347,4 @@ def test_a_mistake_in_a_raw_file_ends_before_training_and_names_the_place(projec
     assert "(log: results/small/logs/" in last[-1]
     assert "train_" not in "".join(re.findall(r"^(?:local)?rule (\w+):", text, flags=re.M))
     if "row 7" in message:
-        assert "measured/hardness.csv,7," in (project / "results/small/data/rejects.csv").read_text()
+        assert "measured/hardness.csv,,7,hardness," in (project / "results/small/data/rejects.csv").read_text()
