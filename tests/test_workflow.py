@@ -115,9 +115,8 @@ def test_the_chain_ends_in_everything_that_it_promises(finished):
     results = finished / "results" / "small"
     for name in ("alloys", "features", "split"):
         assert (results / "data" / f"{name}.parquet").is_file()
-    assert (results / "data" / "rejects.csv").read_text().splitlines()[
-        0
-    ] == "file,member,row,task,column,value,rule,reason,mend"
+    rejects = (results / "data" / "rejects.csv").read_text().splitlines()
+    assert rejects[0] == "file,member,row,task,column,value,rule,reason,mend"
     metrics = pd.read_parquet(results / "metrics.parquet")
     assert metrics.columns.tolist() == [
         "method", "level", "split_seed", "seed", "task", "partition", "metric", "value",
