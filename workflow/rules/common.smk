@@ -16,6 +16,7 @@ from alloymtl.sources import sources
 from alloymtl.study import Study
 
 STARTED = time.time()
+PROFILE = ("tasks", "histograms", "overlap", "elements")  # tables of the step of that name
 
 
 def read_study():
@@ -146,7 +147,7 @@ def described(study):
 def profile_of(study):
     """Paths of what is known of a study's alloys before training, by name."""
     folder = f"{study.data_root}/data/profile"
-    return {f"profile_{name}": f"{folder}/{name}.csv" for name in ("tasks", "histograms", "overlap", "elements")}
+    return {f"profile_{name}": f"{folder}/{name}.csv" for name in PROFILE}
 
 
 def in_report(files, ending, caption):

@@ -91,10 +91,7 @@ for study in STUDIES:
                 checked=f"{study.root}/data/checked.json",
                 code=code("data.profile"),
             output:
-                **{
-                    name: f"{study.root}/data/profile/{name}.csv"
-                    for name in ("tasks", "histograms", "overlap", "elements")
-                },
+                **{name: f"{study.root}/data/profile/{name}.csv" for name in PROFILE},
             log:
                 f"{logs(study)}/profile.log",
             conda:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alloymtl import files
-from alloymtl.data.raw import RawTable, places
+from alloymtl.data.raw import RawTable
 from alloymtl.data.repeats import distinct
 from alloymtl.data.union import Reading
 from alloymtl.task import Task
@@ -65,12 +64,10 @@ def _account(reading: Reading, own: np.ndarray, merged: np.ndarray) -> dict[str,
     path = reading.source.path
     if rows != accepted + further + rejected:
         raise AssertionError(f"{path}: {rows} rows, but {accepted} + {further} + {rejected} accounted for")
-    named = {origin.file for table in reading.tables for origin in table.origins}
-    read = sorted({file for name in named for file in places.files(name)})  # an archive may lie in parts
     return {
         "path": path,
         "task": reading.task.name,
-        "sha256": {file: files.sha256(file) for file in read},
+        "sha256": dict(sorted(item for sums in reading.checksums.values() for item in sums.items())),
         "rows": rows,
         "accepted": accepted,
         "merged": further,

@@ -53,7 +53,9 @@ def read_source(task: Task, number: int, data: Mapping[str, Any]) -> Reading:
     labels = read_labels(text, table.pointed(text), task, source, screening, key)
     # Last, so that a good row is not lost to a bad one of its name.
     _reject_duplicates(table, source, screening, key)
-    return Reading(task, source, tables, compositions, labels, text, screening)
+    named = {origin.file for table in tables for origin in table.origins}
+    checksums = {name: {file: files.sha256(file) for file in places.files(name)} for name in sorted(named)}
+    return Reading(task, source, tables, compositions, labels, text, screening, checksums)
 
 
 def _stated_unit(task: Task, source: Source) -> str | None:
@@ -149,10 +151,9 @@ def _check_repeats(readings: Sequence[Reading]) -> None:
     seen: dict[tuple[str, ...], str] = {}
     for reading in (reading for reading in readings if len(reading.tables) == 1):
         table, label = reading.tables[0], reading.source.label
-        sums = {file: files.sha256(file) for origin in table.origins for file in places.files(origin.file)}
+        content = {name: "".join(sums.values()) for name, sums in reading.checksums.items()}
         for origin, how in zip(table.origins, table.readings, strict=True):
-            content = "".join(sums[file] for file in places.files(origin.file))
-            what = (reading.task.name, label, content, origin.member, how.sheet or "")
+            what = (reading.task.name, label, content[origin.file], origin.member, how.sheet or "")
             if what in seen:
                 same = f"it holds the same rows as {seen[what]}, and they would count twice."
                 raise UserError(str(origin), same, "remove one of the two, or choose files by path and member.")

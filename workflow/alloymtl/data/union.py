@@ -25,7 +25,8 @@ class Reading:
     """What was read from one source: of every row the composition, the label and its text; and what failed.
 
     ``compositions``, ``labels`` and ``text`` (rows,) count only where ``screening.good``. ``tables`` are the raw table
-    of the labels and, where that is another one, that of the compositions.
+    of the labels and, where that is another one, that of the compositions. ``checksums`` are those of the files on disk
+    behind each file that the tables name: an archive may lie in parts.
     """
 
     task: Task
@@ -35,6 +36,7 @@ class Reading:
     labels: Labels
     text: pd.Series
     screening: Screening
+    checksums: Mapping[str, Mapping[str, str]]
 
 
 def measurements(readings: Sequence[Reading], decimals: int) -> tuple[pd.DataFrame, np.ndarray]:

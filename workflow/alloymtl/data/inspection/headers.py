@@ -8,7 +8,6 @@ import unicodedata
 from alloymtl.data.rows.units import BRACKETS, known, unit_of
 from alloymtl.data.simulate.settings import PROPERTIES
 
-POSITIONS = {"X", "Y", "x", "y"}
 _IDENTIFIERS = re.compile(
     r"(^|[\W_])(id|no|nr|index|sample|lot|doi|ref|reference|url|year|title)($|[\W_])", re.IGNORECASE
 )

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.data import elements as tables
-from alloymtl.data.inspection.headers import POSITIONS, is_identifier, usual_unit
+from alloymtl.data.inspection.headers import is_identifier, usual_unit
 from alloymtl.data.inspection.parts import locations
 from alloymtl.data.raw import RawTable, read_table
-from alloymtl.data.rows.amounts import element_headers, symbol_of
+from alloymtl.data.raw.table import TEXTS
+from alloymtl.data.rows.amounts import BASES, axis_of, element_headers, symbol_of
 from alloymtl.data.rows.formula import FormulaError, parse_formula
-from alloymtl.data.rows.fractions import BASES
 from alloymtl.data.rows.numbers import listed, numbers, readings
 from alloymtl.data.rows.units import unit_of
 from alloymtl.errors import UserError
@@ -25,7 +25,6 @@ from alloymtl.task import Location
 KEY = "the config"
 LOOKED_AT = 10  # tables behind one path
 HEADERS = 8  # rows that may hold the names of the columns
-WITH_HEADER = ("delimited", "sheet")
 SAMPLE = 2000  # cells of a column that are looked at to tell what it is
 NUMBER_LIKE = r"[-+]?[\d.,]+(?:[eE][-+]?\d+)?|[A-Z][A-Za-z\d.,()\[\] ]*"
 MOST = 0.8  # share of cells that must look alike
@@ -129,7 +128,7 @@ def _seen(location: Location) -> Seen:
 def _read(location: Location) -> tuple[Seen, bool]:
     """What a table holds, and whether its columns are named by one of its rows."""
     table = read_table(location, KEY)
-    return _look(table), table.readings[0].format in WITH_HEADER
+    return _look(table), table.readings[0].format in TEXTS
 
 
 def _look(table: RawTable) -> Seen:
@@ -141,7 +140,7 @@ def _look(table: RawTable) -> Seen:
     composition, doubt, elements, used = _composition(table, columns)
     left = {header: text for header, text in columns.items() if header not in used}
     identifier = next((h for h, text in left.items() if is_identifier(h) and _distinct(text)), None)
-    left = {h: text for h, text in left.items() if not is_identifier(h) and h not in POSITIONS}
+    left = {h: text for h, text in left.items() if not is_identifier(h) and axis_of(h) is None}
     candidates = [found for h, text in left.items() if (found := _candidate(h, text, table.pointed(text)))]
     return Seen(table.location, _how(table) + unclear, len(table), composition, doubt, elements, identifier, candidates)
 

@@ -17,7 +17,7 @@ from alloymtl.data.raw.names import listed, quoted, visible
 from alloymtl.errors import UserError
 from alloymtl.task import Location
 
-_TEXTS = ("delimited", "sheet")  # formats whose numbers are written as their authors do
+TEXTS = ("delimited", "sheet")  # formats whose numbers are written as their authors do
 
 
 def normal(header: str) -> str:
@@ -181,7 +181,7 @@ class RawTable:
         Raises:
             UserError: there are both signs, or only commas that may as well stand between thousands.
         """
-        is_text = np.array([reading.format in _TEXTS for reading in self.readings], dtype=bool)
+        is_text = np.array([reading.format in TEXTS for reading in self.readings], dtype=bool)
         if self.location.decimal or not is_text.any():
             return self
         numbers = sorted({number for name in names for part in self.parts for number in self._find(name, part)})

@@ -33,12 +33,20 @@ FORMULA_REASONS = {
     ),
     UNKNOWN_SYMBOL: UNKNOWN,
 }
-_POSITION = re.compile(r"(pos(ition)?[ _.]*)?[Xx]\s*([(\[].*|[_ ]?(mm|um|pos))?")
+_POSITION = re.compile(r"(?:pos(?:ition)?[ _.]*)?([XYxy])\s*(?:[(\[].*|[_ ]?(?:mm|um|pos))?")
 _ALIKE = re.compile(
     r"([A-Za-z]{1,2})[ _.]*[(\[]?\s*(?:at|wt|mol|mass|weight|atomic)?[. _]*(?:%|pct|percent|fraction)?\s*[)\]]?"
 )
 LONGEST = 40  # characters of a header that may name an element or a position
-RATIOS = ("atomic ratio", "weight ratio")  # bases whose amounts may have any sum
+# Basis: what the amounts of a row sum to, and whether they are weights.
+BASES: Mapping[str, tuple[float | None, bool]] = {
+    "at.%": (100.0, False),
+    "wt.%": (100.0, True),
+    "atomic fraction": (1.0, False),
+    "weight fraction": (1.0, True),
+    "atomic ratio": (None, False),
+    "weight ratio": (None, True),
+}
 RULES = (Rule(NOT_A_NUMBER, np.isfinite), Rule(NEGATIVE, lambda amounts: ~(amounts < 0)))
 
 
@@ -93,7 +101,7 @@ def read_amounts(
     if composition.get("lists"):
         return _of_lists(table, composition["lists"], missing, screening, f"{key}.lists")
     columns = _element_columns(table, composition.get("columns"), data["elements"], taken, key)
-    return _of_columns(table, columns, missing, composition["basis"] in RATIOS, screening)
+    return _of_columns(table, columns, missing, BASES[composition["basis"]][0] is None, screening)
 
 
 def amount_columns(table: RawTable, composition: Mapping[str, Any], taken: Collection[str]) -> list[str]:
@@ -224,13 +232,19 @@ def _of_columns(
 
 def element_headers(headers: Sequence[str], taken: Collection[str] = ()) -> list[str]:
     """Headers that are element symbols, but for ``taken``. Y beside an X is a position on the wafer, not yttrium."""
-    positions = {"Y"} if any(_POSITION.fullmatch(header[:LONGEST]) for header in headers) else set()
+    positions = {"Y"} if any(axis_of(header) == "x" for header in headers) else set()
     return [h for h in headers if h in tables.symbols() and h not in positions and h not in taken]
+
+
+def axis_of(header: str) -> str | None:
+    """The axis of a position, ``x`` or ``y``, that a header such as ``X (mm)`` or ``pos_y`` may name; else None."""
+    found = _POSITION.fullmatch(header) if len(header) <= LONGEST else None
+    return found[1].lower() if found else None
 
 
 def symbol_of(header: str) -> str | None:
     """The element in a header that is no bare symbol, as in ``Fe (wt.%)``, ``Zr_at`` or ``FE``; else None."""
-    found = _ALIKE.fullmatch(header[:LONGEST])
+    found = _ALIKE.fullmatch(header) if len(header) <= LONGEST else None
     symbol = found[1].capitalize() if found else ""
     return symbol if symbol in tables.symbols() and header != symbol else None
 
@@ -239,12 +253,9 @@ def _check_alike(
     table: RawTable, columns: Mapping[str, str], elements: Collection[str], taken: Collection[str], key: str
 ) -> None:
     """Stop where a column that is not read may be an element of the study: its amounts would be lost."""
-    positions = {
-        header for header in table.headers if _POSITION.fullmatch(header[:LONGEST].replace("y", "x").replace("Y", "X"))
-    }
     for header in table.headers:
         symbol = symbol_of(header)
-        if symbol in elements and symbol not in columns and header not in {*taken, *positions}:
+        if symbol in elements and symbol not in columns and header not in taken and axis_of(header) is None:
             what = (
                 f"the column {quoted(header)} may be the amounts of {symbol}; only bare symbols are taken for elements."
             )

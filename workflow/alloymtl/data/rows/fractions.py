@@ -10,19 +10,10 @@ import numpy as np
 
 from alloymtl.data import elements as tables
 from alloymtl.data.raw import RawTable
-from alloymtl.data.rows.amounts import Amounts, read_amounts
+from alloymtl.data.rows.amounts import BASES, Amounts, read_amounts
 from alloymtl.data.rows.rules import Checked, Rule, screen
 from alloymtl.data.rows.screening import Reason, Screening
 
-# Basis: what the amounts of a row sum to, and whether they are weights.
-BASES: Mapping[str, tuple[float | None, bool]] = {
-    "at.%": (100.0, False),
-    "wt.%": (100.0, True),
-    "atomic fraction": (1.0, False),
-    "weight fraction": (1.0, True),
-    "atomic ratio": (None, False),  # `amounts.RATIOS` names these two
-    "weight ratio": (None, True),
-}
 EMPTY = Reason("composition.empty", "empty composition", "fill in the composition, or remove the row.")
 TOO_LARGE = Reason("composition.number", "amounts are too large to be added", "correct the row.")
 NOISE = 1e-9  # of the sum of printed decimals; far below any tolerance that is meant
