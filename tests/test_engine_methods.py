@@ -86,7 +86,7 @@ def test_checkpoints_of_each_task_predict_it_from_its_own_best_epoch(baseline, t
         losses = [h["loss"] for h in fit.history if h["task"] == task and h["partition"] == "validation"]
         assert best == np.argmin(losses) + 1
     assert len(set(fit.best_epoch.values())) > 1
-    joint = train(a_run(max_epochs=12), dataset, tmp_path)
+    joint = train(a_run(max_epochs=12), dataset, tmp_path / "joint")
     assert joint.fits["a+b+c"].history == fit.history  # the steps are the same; only what is kept differs
 
 

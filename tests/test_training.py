@@ -1,6 +1,8 @@
 """Training: the step against plain torch, the schedule against torch's, resuming, and what must not leak."""
 
 import dataclasses
+import errno
+import signal
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from alloymtl.methods.balancers import inverse_size
 from alloymtl.methods.samplers import uniform
 from alloymtl.run import Target
 from alloymtl.training import job
+from alloymtl.training.interruption import heeding
+from alloymtl.training.job import forget
 from alloymtl.training.schedule import EarlyStopping, Plateau
 from alloymtl.training.streams import dropout_keep, stream
 from training_fixture import (
@@ -221,7 +225,44 @@ def test_a_killed_run_resumes_and_ends_byte_identical(method, tmp_path):
     same(train(run, dataset, tmp_path / "killed", watcher=watcher), undisturbed)
     groups = 3 if method == "independent" else 1
     assert watcher.epochs == groups * 6 - 3  # three of the epochs had been saved before the kill
+    again = Watcher()  # killed once more, between its last epoch and its record
+    same(train(run, dataset, tmp_path / "killed", watcher=again), undisturbed)
+    assert again.epochs == 0
+    forget(tmp_path / "killed")
     assert not list((tmp_path / "killed").iterdir())
+
+
+@pytest.mark.parametrize("method", ["independent", "hard"])
+def test_a_run_that_is_asked_to_stop_saves_its_last_epoch_and_goes_on_there(method, tmp_path):
+    run = a_run(method)
+    dataset = data(rows(), run)
+    undisturbed = train(run, dataset, tmp_path / "undisturbed")
+    before = signal.getsignal(signal.SIGTERM)
+    watcher = Watcher(at=lambda epoch: epoch == 3 and signal.raise_signal(signal.SIGTERM))
+    with heeding() as asked, pytest.raises(UserError, match=r"stopped by SIGTERM after epoch 3\. Mend: start again"):
+        train(run, dataset, tmp_path / "stopped", watcher=watcher, seconds=1e9, asked_to_stop=asked)
+    assert signal.getsignal(signal.SIGTERM) is before
+    watcher = Watcher()
+    resumed = train(run, dataset, tmp_path / "stopped", watcher=watcher)
+    same(resumed, undisturbed)
+    groups = 3 if method == "independent" else 1
+    assert watcher.epochs == groups * 6 - 3
+    assert next(iter(resumed.fits.values())).spent > 0 == next(iter(undisturbed.fits.values())).spent
+
+
+def test_a_full_disk_costs_a_run_its_checkpoints_and_nothing_else(tmp_path, monkeypatch, caplog):
+    run = a_run()
+    dataset = data(rows(), run)
+    undisturbed = train(run, dataset, tmp_path / "undisturbed")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with caplog.at_level("WARNING", logger="alloymtl"):
+        same(train(run, dataset, tmp_path / "full"), undisturbed)
+    assert "a+b+c.checkpoint.npz: this file could not be written: the disk is full." in caplog.text
+    assert not list((tmp_path / "full").iterdir())
 
 
 def test_a_task_counts_the_steps_that_held_a_row_of_it(tmp_path):
@@ -278,12 +319,12 @@ def test_seeds_differ_and_an_independent_network_sees_its_own_task_only(tmp_path
     run = a_run("independent")
     frame = rows()
     table = partition(frame, run)
-    first = train(run, data(frame, run, table), tmp_path).predictions
-    other_seed = train(dataclasses.replace(run, seed=2), data(frame, run), tmp_path).predictions
+    first = train(run, data(frame, run, table), tmp_path / "first").predictions
+    other_seed = train(dataclasses.replace(run, seed=2), data(frame, run), tmp_path / "other").predictions
     assert not np.array_equal(first.prediction, other_seed.prediction)
     frame["y:b"] = frame["y:b"] * -3 + 1  # another task's labels change, its rows stay
     dataset = data(frame, run, table)
-    second = train(run, dataset, tmp_path).predictions
+    second = train(run, dataset, tmp_path / "second").predictions
     of_a = first.task == "a"
     assert set(second[of_a].alloy) == set(first[of_a].alloy)
     np.testing.assert_array_equal(first[of_a].prediction, second[of_a].prediction)

@@ -89,20 +89,25 @@ def data(frame, run, table=None):
 
 
 class Watcher:
-    """An observer that may stop the run, as a kill would."""
+    """An observer that may stop the run, as a kill would, or do something else ``at`` each epoch."""
 
-    def __init__(self, stop_at=None):
-        self.stop_at, self.epochs = stop_at, 0
+    def __init__(self, stop_at=None, at=lambda epoch: None):
+        self.stop_at, self.at, self.epochs = stop_at, at, 0
 
     def update(self, epoch, values):
         self.epochs += 1
+        self.at(epoch)
         if epoch == self.stop_at:
             raise KeyboardInterrupt
 
 
-def train(run, dataset, folder, key="key", watcher=None):
+def train(run, dataset, folder, key="key", watcher=None, seconds=0, **more):
     folder.mkdir(parents=True, exist_ok=True)
-    return job.train(run, dataset, folder, key, lambda group: contextlib.nullcontext(watcher or Watcher()), 0)
+
+    def observe(group):
+        return contextlib.nullcontext(watcher or Watcher())
+
+    return job.train(run, dataset, folder, key, observe, seconds, **more)
 
 
 def in_double(engine):

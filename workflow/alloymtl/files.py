@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from alloymtl.errors import UserError
+
+FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "your quota is used up"}
+"""What keeps a file from being written that the user can mend."""
+HOUR = 3600.0
 
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` only if the block ends well.
 
-    A reader, or a run that follows a kill, therefore sees the old file or the new one and never a part of one.
+    A reader, or a run that follows a kill, therefore sees the old file or the new one and never a part of one. The
+    temporary name holds host and process, so that two nodes never write the same one.
+
+    Raises:
+        UserError: there is no room for the file; the old one, if there was one, is as it was.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, target)
+    except OSError as fault:
+        if fault.errno not in FULL:
+            raise
+        what = f"this file could not be written: {FULL[fault.errno]}. What was there before is unharmed."
+        raise UserError(str(target), what, "make room and start again.") from fault
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes have left of ``atomic`` in a folder.
+
+    Those are temporary files whose process was one of this host and is gone, and of other hosts' those that nobody has
+    touched for an hour.
+    """
+    host = socket.gethostname()
+    for left in folder.glob(".*.tmp"):
+        with suppress(OSError, ValueError):
+            name, number = left.name.removesuffix(".tmp").rsplit(".", 1)
+            dead = not Path(f"/proc/{int(number)}").exists() if name.endswith(f".{host}") else False
+            if dead or time.time() - left.stat().st_mtime > HOUR:
+                left.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -40,6 +75,15 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write JSON with a stable layout; NaN is refused, since other readers cannot take it."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_again(source: Path, path: Path) -> None:
+    """Give a file's content a second name; where the file system has no such thing, a second copy."""
+    with atomic(path) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
 
 
 def read_json(path: str | Path) -> Any:

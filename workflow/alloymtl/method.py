@@ -70,7 +70,7 @@ class Method:
         title = values.get("title", name.replace("_", " "))
         settings = {**training, **values["training"]}
         settings["engine"] = engines.chosen(settings, parts, key)
-        return cls(name, title, parts, settings, diagnostics)
+        return cls(name, title, parts, engines.without_default_device(settings), diagnostics)
 
 
 def check_distinct(methods: Iterable[Method], source: str) -> None:

@@ -20,10 +20,12 @@ from alloymtl.run import Run, engine_module
 from alloymtl.sources import ROOT, sources
 from alloymtl.training import similarity
 from alloymtl.training.dataset import Dataset
+from alloymtl.training.interruption import Asked, never
 from alloymtl.training.loop import Fit, Loop, Observer, Plan
 from alloymtl.training.streams import stream
 
 SCORED = ("validation", "test")
+CHECKPOINT = ".checkpoint.npz"
 ObserverFactory = Callable[[str], AbstractContextManager[Observer]]
 
 
@@ -58,9 +60,17 @@ def fingerprint(run: Run, inputs: dict[str, str]) -> str:
 
 
 def train(
-    run: Run, data: Dataset, folder: Path, key: str, observe: ObserverFactory, checkpoint_seconds: float = 30.0
+    run: Run,
+    data: Dataset,
+    folder: Path,
+    key: str,
+    observe: ObserverFactory,
+    checkpoint_seconds: float = 30.0,
+    asked_to_stop: Asked = never,
 ) -> Outcome:
     """Train every stage of a run and predict its validation and test rows.
+
+    The checkpoints stay (see ``forget``) until what follows from them is written.
 
     Args:
         run: the specification.
@@ -69,6 +79,10 @@ def train(
         key: fingerprint that a checkpoint must carry to be resumed from.
         observe: opens an observer for a stage's label.
         checkpoint_seconds: at least this long between checkpoints; it decides no number.
+        asked_to_stop: whether the process is to end.
+
+    Raises:
+        UserError: training diverged, or the process was asked to stop.
     """
     names = [t.name for t in run.tasks]
     part = run.parts["architecture"]
@@ -82,20 +96,25 @@ def train(
         columns = [names.index(name) for name in stage.tasks]
         with observe(stage.label) as observer:
             loop = _loop(run, data, stage, columns, backbones.get(stage.start))
-            fits[stage.label] = loop.run(observer, folder / f"{stage.label}.checkpoint.npz", key, checkpoint_seconds)
+            saved = folder / f"{stage.label}{CHECKPOINT}"
+            fits[stage.label] = loop.run(observer, saved, key, checkpoint_seconds, asked_to_stop)
         predictions += _predict(loop, data, columns)
         if stage.label in started:
             backbones[stage.label] = loop.engine.backbone()
         for name, found in _extras(loop, data, columns).items():
             lines.setdefault(name, []).extend(found)
-    for leftover in folder.glob("*.checkpoint.npz"):
-        leftover.unlink()
     return Outcome(
         fits=fits,
         predictions=pd.concat(predictions, ignore_index=True),
         extras={name: pd.DataFrame(found) for name, found in lines.items()},
         engine=loop.engine.name,
     )
+
+
+def forget(folder: Path) -> None:
+    """Remove the checkpoints of a run that is finished."""
+    for checkpoint in folder.glob(f"*{CHECKPOINT}"):
+        checkpoint.unlink(missing_ok=True)
 
 
 def _loop(run: Run, data: Dataset, stage: Stage, columns: list[int], start: dict[str, np.ndarray] | None) -> Loop:

@@ -19,6 +19,7 @@ import numpy as np
 from alloymtl.errors import UserError
 from alloymtl.training import checkpoint, probe
 from alloymtl.training.dataset import TrainingRows
+from alloymtl.training.interruption import Asked
 from alloymtl.training.schedule import EarlyStopping, Plateau
 from alloymtl.training.streams import dropout_keep, stream
 
@@ -90,6 +91,7 @@ class Fit:
         epochs: epochs trained.
         steps: optimiser steps taken.
         task_steps: steps whose batch held a labelled row of the task.
+        spent: seconds that earlier processes trained, up to the checkpoint that this one went on from.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -98,6 +100,7 @@ class Fit:
     epochs: int = 0
     steps: int = 0
     task_steps: dict[str, int] = field(default_factory=dict)
+    spent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,10 @@ class Loop:
         self.best: dict[str, dict[str, np.ndarray]] = {}
         self.fit = Fit(task_steps=dict.fromkeys(plan.tasks, 0))
 
-    def run(self, observer: Observer, checkpoint_path: Path, key: str, checkpoint_seconds: float) -> Fit:
-        """Train until the patience or the epochs are used up.
+    def run(
+        self, observer: Observer, checkpoint_path: Path, key: str, checkpoint_seconds: float, asked_to_stop: Asked
+    ) -> Fit:
+        """Train until the patience or the epochs are used up; the end is saved too.
 
         The joint validation loss, which decides about the learning rate, is the sum over tasks of coefficient x mean
         loss over the task's validation rows (arXiv:2512.22740, section 3.3), or x the sum over them by all labels where
@@ -159,20 +164,26 @@ class Loop:
             checkpoint_path: where to save and where to resume from.
             key: fingerprint that a checkpoint must carry to be resumed from.
             checkpoint_seconds: at least this long between checkpoints.
+            asked_to_stop: whether the process is to end (see ``training.interruption``).
 
         Raises:
-            UserError: training diverged.
+            UserError: training diverged, or the process was asked to stop and a checkpoint is saved.
         """
         self._resume(checkpoint_path, key)
-        saved = time.monotonic()
+        began = saved = time.monotonic()
         epoch = self.fit.epochs
         while epoch < self.plan.settings["max_epochs"] and not (epoch and self._should_stop(epoch)):
             epoch += 1
             joint = self._epoch(epoch)
             observer.update(epoch, {"validation loss": joint})
+            if reason := asked_to_stop():
+                self._save(checkpoint_path, key, began)
+                where = f"{'+'.join(self.plan.tasks)}, seed {self.plan.seed}"
+                raise UserError(where, f"stopped by {reason} after epoch {epoch}.", "start again; it goes on there.")
             if time.monotonic() - saved >= checkpoint_seconds:
-                self._save(checkpoint_path, key)
+                self._save(checkpoint_path, key, began)
                 saved = time.monotonic()
+        self._save(checkpoint_path, key, began)
         self.fit.best_epoch = {task: self.stopping[self._goal(task)].best_epoch for task in self.plan.tasks}
         return self.fit
 
@@ -249,13 +260,18 @@ class Loop:
         counts = (~np.isnan(self.plan.validation[1])).sum(0)
         return self.plan.coefficients * counts / counts.sum()
 
-    def _save(self, path: Path, key: str) -> None:
+    def _save(self, path: Path, key: str, began: float) -> None:
+        """Write a checkpoint; where there is no room for one, say so and go on."""
         stopping = {goal: asdict(values) for goal, values in self.stopping.items()}
-        meta = {"fit": asdict(self.fit), "plateau": asdict(self.plateau), "stopping": stopping}
+        fit = {**asdict(self.fit), "spent": self.fit.spent + time.monotonic() - began}
+        meta = {"fit": fit, "plateau": asdict(self.plateau), "stopping": stopping}
         states = {"now": self.engine.parameters(), "moments": self.engine.moments()}
         states |= {f"best:{goal}": values for goal, values in self.best.items()}
         arrays = {f"{state}/{name}": value for state, values in states.items() for name, value in values.items()}
-        checkpoint.save(path, key, meta, arrays)
+        try:
+            checkpoint.save(path, key, meta, arrays)
+        except UserError as no_room:
+            log.warning("%s", no_room)
 
     def _resume(self, path: Path, key: str) -> None:
         found = checkpoint.load(path, key)

@@ -26,6 +26,7 @@ import numba
 import numpy as np
 from llvmlite import binding
 from numba import types
+from numba.core.caching import UserProvidedCacheLocator
 from numba.core.dispatcher import Dispatcher
 
 # Sums may be reordered, so that they can be done several at a time; infinities and NaN keep their meaning, since they
@@ -73,7 +74,23 @@ def _forget(folder: Path) -> None:
                 shutil.rmtree(other)
 
 
+class Locator(UserProvidedCacheLocator):
+    """Finds the machine code of a function by its place in this package, so that every checkout shares it.
+
+    Numba goes by the whole path, though it compares the source's content as well.
+    """
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:
+        """Folder below the cache's own."""
+        path, package = Path(py_file).resolve(), Path(__file__).resolve().parents[2]
+        if not path.is_relative_to(package):  # a user's own, such as a test's
+            return super().get_suitable_cache_subpath(py_file)
+        return "_".join(path.parent.relative_to(package).parts)
+
+
 numba.config.CACHE_DIR = str(cache_folder())
+numba.config.CACHE_LOCATOR_CLASSES = f"{__name__}.{Locator.__name__}"
 
 
 def kernel(function: Callable) -> Callable:

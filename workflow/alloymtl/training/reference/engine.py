@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from alloymtl.run import Part, reference_module
 from alloymtl.training.dataset import TrainingRows
+from alloymtl.training.reference.device import device_of
 from alloymtl.training.reference.networks.layers import initialise
 
 torch.set_num_threads(1)  # one thread a job: many jobs run side by side, and results do not depend on the cores
@@ -63,16 +64,9 @@ def moved(h: Tensor, bins: Tensor, tables: Sequence[Tensor] | None) -> Tensor:
     h = h.expand(len(bins), *h.shape[-2:])
     if tables is None:
         return h
-    task = torch.arange(len(bins))[:, None]
+    task = torch.arange(len(bins), device=bins.device)[:, None]
     own, factor, smoothed = (table[task, bins.clamp(min=0)] for table in tables)
     return torch.where((bins >= 0)[..., None], (h - own) * factor + smoothed, h)
-
-
-def _columns(numbers: np.ndarray) -> slice | Tensor:
-    """Columns of a tensor; a slice where they are neighbours, which costs a fraction of taking them one by one."""
-    if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
-        return slice(int(numbers[0]), int(numbers[-1]) + 1)
-    return torch.from_numpy(numbers)
 
 
 def side_by_side(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
@@ -97,7 +91,7 @@ class Engine:
         rows: the training rows.
         coefficients: static weight of each task's loss.
         parts: the parts of the method by kind.
-        training: settings of the training loop.
+        training: settings of the training loop, and ``device``, where the steps are computed: ``cpu`` if left out.
         rng: stream that draws the initial parameters.
         start: parameters of a backbone to start from, as ``backbone`` gave them; None: as drawn.
         frozen: whether the backbone stays as it starts.
@@ -108,6 +102,10 @@ class Engine:
         n_draws: uniform random numbers that the balancer needs for a step.
         grams: of the steps measured in the last epoch, inner products of the tasks' gradients on the shared parameters
             (tasks x tasks), NaN for a task that was absent.
+        device: where the tensors lie. Whatever the device, arrays come in and go out.
+
+    Raises:
+        UserError: CUDA is asked for, and torch cannot use it here.
     """
 
     name = "reference"
@@ -125,15 +123,16 @@ class Engine:
     ) -> None:
         modules = {k: importlib.import_module(parts[k].module) for k in ("loss", "smoothing", "balancer")}
         n_tasks = len(rows.regression)
-        self.training = training
-        self.x = torch.from_numpy(rows.x)
-        self.y = torch.from_numpy(np.where(rows.labelled, rows.y, 0).astype(np.float32))
-        self.labelled = torch.from_numpy(rows.labelled.astype(np.float32))
-        self.regression = torch.tensor(list(rows.regression))
-        self.coefficients = torch.from_numpy(coefficients.astype(np.float32))
+        self.training, self.device = training, device_of(training)
+        self.x = self._put(rows.x)
+        self.y = self._put(np.where(rows.labelled, rows.y, 0).astype(np.float32))
+        self.labelled = self._put(rows.labelled.astype(np.float32))
+        self.regression = self._put(np.asarray(rows.regression))
+        self.coefficients = self._put(coefficients.astype(np.float32))
         network = importlib.import_module(reference_module("networks", parts["architecture"])).Network
         self.network = network(rows.x.shape[1], n_tasks, training, parts["architecture"].options)
         initialise(self.network, rng)
+        self.network.to(self.device)
         self.units = self.network.units
         if start is not None:
             self.network.backbone.load_state_dict({k: torch.from_numpy(v) for k, v in start.items()})
@@ -147,6 +146,16 @@ class Engine:
         self._set_balancer(n_tasks, modules["balancer"], parts["balancer"].options)
         self.sigma_rate = parts["loss"].options.get("sigma_rate", 0.0)
         self.set_optimiser()
+
+    def _put(self, values: np.ndarray) -> Tensor:
+        """An array as a tensor on the engine's device."""
+        return torch.from_numpy(values).to(self.device)
+
+    def _columns(self, numbers: np.ndarray) -> slice | Tensor:
+        """Columns of a tensor; a slice where they are neighbours, which costs a fraction of taking them one by one."""
+        if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1:
+            return slice(int(numbers[0]), int(numbers[-1]) + 1)
+        return self._put(numbers)
 
     def set_optimiser(self) -> None:
         """Adam on all that is trained, as it lies and in the precision that it has."""
@@ -170,14 +179,14 @@ class Engine:
         weights = rows.labelled.astype(np.float64)
         if len(columns):
             weights[:, columns] = module.row_weights(rows.x, rows.y[:, columns], part.options)
-        self.weights = torch.from_numpy(weights.astype(np.float32))
+        self.weights = self._put(weights.astype(np.float32))
         form = importlib.import_module(reference_module("losses", part))
-        self.loss: nn.Module = form.Loss(rows.y[:, columns], module, part.options)
+        self.loss: nn.Module = form.Loss(rows.y[:, columns], module, part.options).to(self.device)
         classes = np.flatnonzero(~np.asarray(rows.regression))
-        self.continuous, self.classes = _columns(columns), _columns(classes)
+        self.continuous, self.classes = self._columns(columns), self._columns(classes)
         self.kinds = (len(columns) > 0, len(classes) > 0)
         places = np.argsort(np.concatenate([columns, classes]))
-        self.places = None if (np.diff(places) > 0).all() else torch.from_numpy(places)
+        self.places = None if (np.diff(places) > 0).all() else self._put(places)
 
     def _set_smoothing(self, rows: TrainingRows, module: Any, options: Mapping[str, Any]) -> None:
         """Smoothing of the representation by label, where the method has one."""
@@ -185,7 +194,7 @@ class Engine:
         if module.Smoothing is not None:
             y = np.where(np.asarray(rows.regression), rows.y, np.nan)
             self.smoothing = module.Smoothing(y, self.training["hidden"][-1], options)
-            self.bins = torch.from_numpy(self.smoothing.bins)
+            self.bins = self._put(self.smoothing.bins)
             self.network.backbone.drops_last = False  # units are dropped after smoothing, or it would fill them again
 
     def _set_balancer(self, n_tasks: int, module: Any, options: Mapping[str, Any]) -> None:
@@ -239,14 +248,14 @@ class Engine:
             Mean plain loss of each task over the labelled rows seen (see ``plain_loss``).
         """
         self.network.train()
-        order = torch.from_numpy(np.concatenate(batches))
+        order = self._put(np.concatenate(batches))
         x, y, labelled, weights = self.x[order], self.y[order], self.labelled[order], self.weights[order]
-        kept = torch.from_numpy(keep).to(x.dtype)
+        kept = torch.from_numpy(keep).to(x)
         tables = None
         if self.smoothing is not None:
             bins = self.bins[:, order]
             found = self.smoothing.calibration(number - 1)
-            tables = None if found is None else [torch.from_numpy(table).to(x.dtype) for table in found]
+            tables = None if found is None else [torch.from_numpy(table).to(x) for table in found]
         self.grams = []
         outputs = []
         start = 0
@@ -269,9 +278,9 @@ class Engine:
         if self.smoothing is not None:
             self.network.eval()
             with torch.no_grad():
-                self.smoothing.end_of_epoch(self.network.represent(self.x, None).numpy(), number - 1)
+                self.smoothing.end_of_epoch(self.network.represent(self.x, None).cpu().numpy(), number - 1)
         sums = (plain_loss(torch.cat(outputs), y, self.regression) * labelled).double().sum(0)
-        return (sums / labelled.double().sum(0)).numpy()
+        return (sums / labelled.double().sum(0)).cpu().numpy()
 
     def _backward(self, weighted: Tensor, labelled: Tensor, draws: np.ndarray, measured: bool) -> None:
         """Set the gradients of all parameters for one step.
@@ -285,7 +294,7 @@ class Engine:
         penalty = self.network.penalty()
         gradients = None
         if measured or self.scope is not None:
-            shared, present = self.network.shared_parameters(), labelled.any(0)
+            shared, present = self.network.shared_parameters(), labelled.any(0).cpu()
             measured = measured and present.sum() > 1
         if measured or self.scope == "shared":
             gradients = self.gradients(weighted, present, shared)
@@ -298,9 +307,9 @@ class Engine:
         narrow = gradients if self.scope == "shared" else self.gradients(weighted, present, self.network.last_shared())
         gram = np.nan_to_num(_gram(narrow, present))
         multipliers = self.balance(
-            weighted.detach().double().numpy(), gram, present.numpy(), draws, self.state, self.settings
+            weighted.detach().double().cpu().numpy(), gram, present.numpy(), draws, self.state, self.settings
         )
-        of_shared, of_heads = torch.from_numpy(multipliers).to(weighted.dtype)
+        of_shared, of_heads = torch.from_numpy(multipliers).to(weighted)
         if self.scope == "shared":
             own = torch.autograd.grad((of_heads * weighted).sum(), self.specific, retain_graph=True, allow_unused=True)
             for parameter, gradient in zip(self.specific, own, strict=True):
@@ -327,7 +336,7 @@ class Engine:
                 flat = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, parts, strict=True)]
                 rows.append(torch.cat([g.reshape(-1) for g in flat]))
             else:
-                rows.append(torch.zeros(sum(p.numel() for p in parameters), dtype=losses.dtype))
+                rows.append(losses.new_zeros(sum(p.numel() for p in parameters)))
         return torch.stack(rows)
 
     @denormals_as_zero()
@@ -339,34 +348,34 @@ class Engine:
         """
         buffers = {name: value.clone() for name, value in self.network.named_buffers()}
         self.network.train()
-        at = torch.from_numpy(rows)
+        at = self._put(rows)
         output = self.network(self.x[at], None)
         losses = self.task_losses(output, at, self.y, self.labelled, self.weights)
-        found = self.gradients(losses, self.labelled[at].any(0), self.network.shared_parameters())
+        found = self.gradients(losses, self.labelled[at].any(0).cpu(), self.network.shared_parameters())
         with torch.no_grad():
             for name, value in self.network.named_buffers():
                 value.copy_(buffers[name])
-        return found.double().numpy()
+        return found.double().cpu().numpy()
 
     @torch.no_grad()
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Outputs (rows x tasks) without dropout: standardised values, logits for a class."""
         self.network.eval()
-        return self.network(torch.from_numpy(x), None).numpy()
+        return self.network(self._put(x), None).cpu().numpy()
 
     @torch.no_grad()
     def losses(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Mean plain loss of each task over its labelled rows, without dropout (see ``plain_loss``)."""
         labelled = ~np.isnan(y)
-        output = torch.from_numpy(self.predict(x)).double()
-        target = torch.from_numpy(np.where(labelled, y, 0)).double()
-        each = plain_loss(output, target, self.regression).numpy()
+        output = self._put(self.predict(x)).double()
+        target = self._put(np.where(labelled, y, 0)).double()
+        each = plain_loss(output, target, self.regression).cpu().numpy()
         return (each * labelled).sum(0) / labelled.sum(0)
 
     def relations(self) -> np.ndarray | None:
         """Learned relations (tasks x tasks) where the architecture has them."""
         learned = getattr(self.network, "relations", None)
-        return None if learned is None else learned().double().numpy()
+        return None if learned is None else learned().double().cpu().numpy()
 
     @torch.no_grad()
     def backbones(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -378,11 +387,12 @@ class Engine:
         if vectors is None:
             return None
         self.network.eval()
-        return vectors().double().numpy(), self.network.represent(torch.from_numpy(x), None).double().numpy()
+        found = vectors(), self.network.represent(self._put(x), None)
+        return found[0].double().cpu().numpy(), found[1].double().cpu().numpy()
 
     def backbone(self) -> dict[str, np.ndarray]:
         """Parameters and running statistics of the backbone, for another stage to start from."""
-        return {name: value.numpy().copy() for name, value in self.network.backbone.state_dict().items()}
+        return _copied(self.network.backbone.state_dict())
 
     def set_learning_rate(self, rate: float) -> None:
         """Learning rate of the steps to come; a loss's own parameters keep theirs."""
@@ -390,7 +400,7 @@ class Engine:
 
     def parameters(self) -> dict[str, np.ndarray]:
         """A copy of all parameters and running statistics of the network."""
-        return {name: value.numpy().copy() for name, value in self.network.state_dict().items()}
+        return _copied(self.network.state_dict())
 
     def load_parameters(self, values: Mapping[str, np.ndarray]) -> None:
         """Take back what ``parameters`` gave."""
@@ -398,9 +408,9 @@ class Engine:
 
     def moments(self) -> dict[str, np.ndarray]:
         """A copy of all else that the next step depends on: of Adam, the loss, the smoothing and the balancer."""
-        adam = self.optimiser.state_dict()["state"]
-        copied = {f"adam.{i}.{key}": value.numpy().copy() for i, part in adam.items() for key, value in part.items()}
-        copied |= {f"loss.{key}": value.numpy().copy() for key, value in self.loss.state_dict().items()}
+        of_adam = self.optimiser.state_dict()["state"]
+        adam = {f"adam.{i}.{key}": value for i, part in of_adam.items() for key, value in part.items()}
+        copied = _copied({**adam, **{f"loss.{key}": value for key, value in self.loss.state_dict().items()}})
         if self.smoothing is not None:
             copied |= {f"smoothing.{key}": value for key, value in self.smoothing.state().items()}
         return {**copied, "balancer.state": self.state.copy()}
@@ -423,10 +433,15 @@ class Engine:
         self.state = parts["balancer"]["state"]
 
 
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Tensors by name as arrays of their own, which no later step changes."""
+    return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
+
+
 def _gram(gradients: Tensor, present: Tensor) -> np.ndarray:
     """Inner products of the tasks' gradients (tasks x tasks), float64, NaN for absent tasks."""
     wide = gradients.double()
-    gram = (wide @ wide.T).numpy()
+    gram = (wide @ wide.T).cpu().numpy()
     absent = ~present.numpy()
     gram[absent], gram[:, absent] = np.nan, np.nan
     return gram

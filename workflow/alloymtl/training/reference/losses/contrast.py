@@ -39,7 +39,7 @@ class Loss(LearnedNoise):
         distance = (prediction.T[:, :, None] - target.T[:, None, :]).square()
         logits = -distance / (2 * variance[:, None])
         # A row's own label is always a candidate, so that rows without one stay finite; their weight is 0.
-        candidate = labelled.T[:, None, :].bool() | torch.eye(len(target), dtype=torch.bool)
+        candidate = labelled.T[:, None, :].bool() | torch.eye(len(target), dtype=torch.bool, device=target.device)
         among = logits.masked_fill(~candidate, -torch.inf).logsumexp(-1)
         each = (among - logits.diagonal(dim1=1, dim2=2)) * (2 * variance).detach()
         return labelled_mean(each.T, labelled, weight)
