@@ -1,18 +1,28 @@
 """Collecting runs, comparing methods and levels, and gradients in conflict, on small files that the tests write."""
 
 import json
-from itertools import product
+import re
+import shutil
+import time
+from itertools import count, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from alloymtl.errors import UserError
-from alloymtl.evaluation import collect, compare, conflict
+from alloymtl.evaluation import collect, compare, conflict, tidy
 from alloymtl.evaluation.metrics import NAMES
+from alloymtl.evaluation.run_files import read_run
+from alloymtl.evaluation.seal import sealed
 from alloymtl.evaluation.statistics import hedges_g, holm, paired_t
 from alloymtl.experiment import Experiment
+from alloymtl.files import write_parquet
+from run_fixture import seal
 
 TASKS = {"density": "regression", "ductile": "classification"}
 PARTITIONS = ("train", "validation", "test")
@@ -81,6 +91,7 @@ def write_run(runs, method, level, split_seed, seed):
     if method == "hard":
         rows = [(t, s, 1.0 if t == s else 0.5) for t in TASKS for s in TASKS]
         pd.DataFrame(rows, columns=["task", "source", "strength"]).to_parquet(place / "relations.parquet")
+    seal(place)
 
 
 @pytest.fixture
@@ -115,13 +126,27 @@ def levels_compared(runs, **options):
 
 
 def edit(path, change):
-    """Change a run's JSON or Parquet file; ``change`` mends the value in place or returns a new one."""
+    """Change a JSON or Parquet file; ``change`` mends the value in place or returns a new one."""
     if path.suffix == ".json":
         record = json.loads(path.read_text())
         change(record)
         path.write_text(json.dumps(record))
     else:
         change(pd.read_parquet(path)).to_parquet(path)
+
+
+def contents(runs):
+    """Bytes of the collected tables."""
+    collected(runs)
+    return {name: (runs.parent / f"{name}.parquet").read_bytes() for name in OUTPUTS}
+
+
+def refused(runs):
+    """What is said of runs that cannot be collected. Of no run is anything written."""
+    with pytest.raises(UserError) as error:
+        collected(runs)
+    assert sorted(path.name for path in runs.parent.iterdir()) == ["runs"]
+    return error.value
 
 
 def test_every_run_task_partition_and_metric_has_one_row_in_the_order_of_the_spec(runs):
@@ -181,12 +206,28 @@ def test_relations_hold_every_pair_of_tasks_and_may_be_empty(runs):
     assert empty.dtypes.to_dict() == table.dtypes.to_dict()
 
 
-def test_collecting_twice_gives_the_same_bytes(runs):
-    def contents():
-        collected(runs)
-        return [(runs.parent / f"{name}.parquet").read_bytes() for name in OUTPUTS]
+def test_collecting_gives_the_same_bytes_whichever_run_is_read_first(runs, monkeypatch):
+    first = contents(runs)
+    read, begun = collect.read_run, count()
 
-    assert contents() == contents()
+    def read_late(*arguments):
+        """The earlier a run's turn, the later it is there."""
+        time.sleep(0.02 / (1 + next(begun) % collect.READERS))
+        return read(*arguments)
+
+    monkeypatch.setattr(collect, "read_run", read_late)
+    assert contents(runs) == first
+    monkeypatch.setattr(collect, "AHEAD", 0)
+    assert contents(runs) == first
+
+
+def test_what_a_killed_job_has_left_is_not_read(runs):
+    before = contents(runs)
+    place = folder(runs, "hard", 20, 7, 1)
+    for name in ("record.json", "predictions.parquet", "gradients.parquet"):
+        (place / f".{name}.node7.4711.tmp").write_bytes((place / name).read_bytes()[:100])
+    (place / ".checkpoint.npz").write_bytes(b"PK")
+    assert contents(runs) == before
 
 
 def drop(*path):
@@ -222,7 +263,6 @@ def put(new, *path):
         ("record.json", put({}, "metrics", "density", "fold"), "holds an unknown partition 'fold'"),
         ("record.json", drop("metrics", "ductile", "test", "auc"), "metrics.ductile.test lacks metric 'auc'"),
         ("record.json", put(1.0, "metrics", "ductile", "test", "r2"), "holds an unknown metric 'r2'"),
-        ("record.json", put(float("nan"), "metrics", "density", "test", "r2"), r"density.test.r2 is nan"),
         ("record.json", put(None, "metrics", "density", "test", "r2"), r"density.test.r2 is None"),
         ("record.json", put(5, "metrics", "density"), "metrics.density holds no partition"),
         ("predictions.parquet", lambda t: t[t["task"] != "ductile"], "lacks task 'ductile'"),
@@ -239,26 +279,171 @@ def put(new, *path):
         ("gradients.parquet", lambda t: t[:0], "holds no row"),
     ],
 )
-def test_a_damaged_run_stops_the_build_and_is_named_with_the_mend(runs, file, change, what):
+def test_a_whole_run_that_holds_what_it_should_not_stops_the_build_and_is_named_with_the_mend(runs, file, change, what):
     path = folder(runs, "hard", 20, 7, 1) / file
     edit(path, change)
-    with pytest.raises(UserError, match=what) as error:
-        collected(runs)
-    assert error.value.where == str(path)
-    assert "delete the run's folder" in error.value.mend
+    seal(path.parent)
+    error = refused(runs)
+    assert re.search(what, error.what)
+    assert error.where == str(path)
+    assert "delete the run's folder" in error.mend
 
 
-@pytest.mark.parametrize("file", ["record.json", "predictions.parquet", "history.parquet", "relations.parquet"])
-@pytest.mark.parametrize("content", [None, b"", b'{"metrics": '])
+# ---------------------------------------------------------------- damage
+
+
+def digit(record):
+    record["metrics"]["density"]["test"]["r2"] += 1e-15
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (digit, "not the one that its checksum is of"),
+        (put(float("nan"), "metrics", "density", "test", "r2"), "not the one that its checksum is of"),
+        (put(2, "specification", "seed"), "not the one that its checksum is of"),
+        (put(1.0, "files", "more"), "not the one that its checksum is of"),
+        (put("0" * 64, "files", "history"), "not the one that its checksum is of"),
+        (drop("seconds"), "not the one that its checksum is of"),
+        (drop("files"), "not the one that its checksum is of"),
+        (drop("sha256"), "carries no checksum"),
+    ],
+)
+def test_an_edited_record_is_named_and_not_averaged(runs, change, what):
+    path = folder(runs, "hard", 20, 7, 1) / "record.json"
+    edit(path, change)
+    error = refused(runs)
+    assert error.where == str(path)
+    assert what in error.what
+    assert "delete the run's folder" in error.mend
+
+
+@pytest.mark.parametrize("files", [None, {}, {"predictions": "0" * 64, "history": "0" * 64, "relations": "0" * 64}])
+def test_a_record_that_does_not_name_every_file_of_its_run_is_refused(runs, files):
+    path = folder(runs, "hard", 20, 7, 1) / "record.json"
+    path.write_text(json.dumps(sealed({**json.loads(path.read_text()), "files": files})))
+    error = refused(runs)
+    assert error.where == str(path)
+    assert "it holds no checksum" in error.what
+
+
+ALL_FILES = ["record.json", "predictions.parquet", "history.parquet", "gradients.parquet", "relations.parquet"]
+
+
+@pytest.mark.parametrize("file", ALL_FILES)
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b'{"metrics": ', b"\xff", "a folder"])
 def test_a_missing_or_broken_file_stops_the_build(runs, file, content):
     path = folder(runs, "hard", 20, 7, 1) / file
     path.unlink()
-    if content is not None:
+    if content == "a folder":  # reading it is an error of the system, as on a broken disk
+        path.mkdir()
+    elif content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError) as error:
-        collected(runs)
-    assert Path(error.value.where) in (path, path.parent)
-    assert "Mend:" in str(error.value)
+    error = refused(runs)
+    assert Path(error.where) in (path, path.parent)
+    assert "Mend:" in str(error)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.sampled_from(ALL_FILES), st.data())
+def test_a_file_with_any_other_byte_or_end_is_refused_unless_it_says_the_same(runs, file, draw):
+    path = folder(runs, "hard", 20, 7, 1) / file
+    whole = path.read_bytes()
+    place = draw.draw(st.integers(0, len(whole) - 1))
+    if draw.draw(st.booleans()):
+        other = whole[:place]
+    else:
+        other = whole[:place] + bytes([draw.draw(st.integers(0, 255))]) + whole[place + 1 :]
+    before = read_run(path.parent, (), ())
+    path.write_bytes(other)
+    found = what_is_found(path.parent)
+    path.write_bytes(whole)
+    if found != before:
+        assert found == str(path)
+    else:
+        assert other == whole or file == "record.json"  # whose line ends and blanks say nothing
+
+
+def what_is_found(place):
+    """A run, or the file that keeps it from being read."""
+    try:
+        return read_run(place, (), ())
+    except UserError as error:
+        return error.where
+
+
+def test_every_file_that_a_record_names_is_checked_also_one_that_goes_into_no_table(runs):
+    path = folder(runs, "wide", 20, 7, 1) / "history.parquet"
+    assert "wide" not in set(collected(runs)["histories"]["method"])
+    for name in OUTPUTS:
+        (runs.parent / f"{name}.parquet").unlink()
+    path.write_bytes(path.read_bytes() + b" ")
+    assert refused(runs).where == str(path)
+
+
+def test_a_file_of_another_run_is_named_with_all_others_that_do_not_belong(runs):
+    ours, other = (folder(runs, "hard", 20, 7, seed) for seed in (1, 2))
+    edit(other / "predictions.parquet", lambda t: t.assign(prediction=2.0))
+    edit(other / "gradients.parquet", lambda t: t.assign(value=0.2))
+    seal(other)
+    for name in ("gradients", "predictions"):
+        shutil.copy(other / f"{name}.parquet", ours)
+    error = refused(runs)
+    assert error.where == str(ours / "gradients.parquet")
+    assert "The same goes for predictions.parquet." in error.what
+    shutil.copy(other / "record.json", ours)
+    assert "is of hard/20/7/2 and not of its folder" in refused(runs).what
+
+
+def test_several_damaged_runs_are_counted_the_first_named_and_all_of_them_in_the_log(runs, caplog):
+    everything = [folder(runs, *cell) for cell in cells(MAIN, EXTRA)]
+    broken = everything[1::2]
+    for place in broken:
+        (place / "history.parquet").write_bytes(b"")
+    with caplog.at_level("DEBUG", logger="alloymtl"):
+        error = refused(runs)
+    assert error.where == str(runs)
+    assert f"{len(broken)} of {len(everything)} runs cannot be collected: {broken[0]}/history.parquet: " in error.what
+    assert [str(place) in error.what for place in broken] == [True] * collect.NAMED + [False] * (
+        len(broken) - collect.NAMED
+    )
+    assert f"; {len(broken) - collect.NAMED} more are in the log." in error.what
+    assert "delete the folders of these runs" in error.mend
+    assert "\n" not in str(error)
+    assert [sum(str(place) in line for line in caplog.messages) for place in broken] == [1] * len(broken)
+
+
+def test_damaged_and_missing_runs_have_each_their_own_mend(runs):
+    (folder(runs, "hard", "all", 7, 3) / "record.json").unlink()
+    (folder(runs, "hard", "all", 7, 1) / "record.json").write_text("")
+    error = refused(runs)
+    assert "this run has no record.json. Mend: build the target `runs`; " in error.what
+    assert "delete the run's folder" in error.what
+
+
+@pytest.mark.parametrize("lengths", [[], [0], [5, 0, 7], [tidy.ROWS // 3] * 7, [tidy.ROWS, 0], [2 * tidy.ROWS + 1]])
+def test_a_table_written_part_by_part_has_the_bytes_of_one_that_is_written_whole(tmp_path, lengths):
+    schema = pa.schema([("name", pa.string()), ("n", pa.int64()), ("x", pa.float64())])
+    numbers = [np.arange(length) + i for i, length in enumerate(lengths)]
+    parts = [pa.table([pa.array(n % 100).cast(pa.string()), n, n / 7.0], schema=schema) for n in numbers]
+    with tidy.growing(tmp_path / "grown.parquet", schema) as add:
+        for part in parts:
+            add(part)
+    write_parquet(tmp_path / "whole.parquet", pa.concat_tables([schema.empty_table(), *parts]).to_pandas())
+    assert (tmp_path / "grown.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+def test_a_table_that_is_not_finished_leaves_the_old_file_and_no_other(tmp_path):
+    schema = pa.schema([("n", pa.int64())])
+    path = tmp_path / "t.parquet"
+    path.write_bytes(b"old")
+    other = pa.table([["a"]], names=["n"])
+    with pytest.raises(pa.ArrowInvalid), tidy.growing(path, schema) as add:
+        list(map(add, [pa.table([np.arange(2 * tidy.ROWS)], schema=schema), other]))
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("t.parquet", b"old")]
+
+
+# ---------------------------------------------------------------- comparisons
 
 
 def test_a_comparison_is_the_paired_test_of_the_runs_on_test_rows(runs):

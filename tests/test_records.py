@@ -19,6 +19,7 @@ from alloymtl.evaluation.manifest import NAME, TABLES, Manifest, checksum, prefi
 from alloymtl.evaluation.metrics import NAMES
 from alloymtl.evaluation.shipped import DIGITS, content_checksum
 from alloymtl.study import Study
+from run_fixture import seal
 from test_workflow import append, lay_out, planned, said, snakemake
 
 SHIPPED = Path("records/tiny")
@@ -125,6 +126,7 @@ def write_run(study, run, features):
     for extra in study.methods[run.method].extras():
         rows = [(t, s, score(run, t, s, extra)) for t in names for s in names]
         pd.DataFrame(rows, columns=["task", "source", "strength"]).to_parquet(folder / f"{extra}.parquet")
+    seal(folder)
 
 
 def collect_all(study, shipped=None):
@@ -266,6 +268,9 @@ def test_a_run_of_other_data_than_there_are_is_not_shipped(trained):
     collect_all(trained)
     edit_run = Path(trained.root, "runs/structured/level-all/split-42/seed-2/record.json")
     edit_run.write_text(edit_run.read_text().replace('"features": "', '"features": "0'))
+    with pytest.raises(UserError, match="not the one that its checksum is of"):
+        ship(trained)
+    seal(edit_run.parent)
     with pytest.raises(
         UserError,
         match=r"structured/level-all/split-42/seed-2: .* other features than there are now",
@@ -559,6 +564,7 @@ def verified(study, size=4, change=None):
             record = json.loads((folder / "record.json").read_text())
             change(record)
             (folder / "record.json").write_text(json.dumps(record))
+            seal(folder)
         inputs[f"{prefix(control)}{run.folder}"] = folder / "record.json"
     metrics = {name: {t.name: one.evaluation[t.kind][0] for t in one.tasks} for name, one in studies(study).items()}
     spec = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from alloymtl.evaluation.manifest import (
     file_checksum,
     prefix,
 )
+from alloymtl.evaluation.run_files import RECORD, read_sealed
 from alloymtl.evaluation.shipped import KEY, content_checksum
 from alloymtl.files import atomic, write_text
 from alloymtl.run import Run, run_folder
@@ -41,7 +41,8 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
     and the ``raw`` files that were measured.
 
     Raises:
-        UserError: a run has neither a record nor a shipped one, or was trained from other data than there are now.
+        UserError: a run has neither a record nor a shipped one, its record is damaged, or it was trained from other
+            data than there are now.
     """
     shipped = Manifest.read(inputs["shipped"].parent) if "shipped" in inputs else None
     folder, writer = outputs["manifest"].parent, _Writer(shipped)
@@ -74,9 +75,9 @@ class _Writer:
         """The entry of one run: from its own record, or as it was shipped before."""
         method, level, split_seed, seed = cell
         folder = run_folder(method, level, split_seed, seed)
-        path = runs / folder / "record.json"
+        path = runs / folder / RECORD
         if path.is_file():
-            record = json.loads(path.read_bytes())
+            record = read_sealed(path)
             run = Run.from_dict(record["specification"])
             made_with = {name: record[name] for name in ("git_commit", "versions")}
             found = (

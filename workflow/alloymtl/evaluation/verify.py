@@ -16,7 +16,8 @@ import pandas as pd
 
 from alloymtl.errors import UserError
 from alloymtl.evaluation.manifest import JOB, Manifest, code_checksum, prefix
-from alloymtl.files import read_json, read_parquet, write_csv
+from alloymtl.evaluation.run_files import read_sealed
+from alloymtl.files import read_parquet, write_csv
 from alloymtl.run import Run, run_folder
 
 log = logging.getLogger("alloymtl")
@@ -41,7 +42,7 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
     control in ``metrics``; the inputs are the ``manifest`` and each run's new record, by the run's folder.
 
     Raises:
-        UserError: there is nothing to verify, or the shipped records are damaged.
+        UserError: there is nothing to verify, or the shipped records or a new one are damaged.
     """
     if not spec["runs"]:
         what = "there is no shipped record of a run of this study, as it is configured now."
@@ -55,7 +56,7 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
         metrics, runs = (read_parquet(folder / file) for file in files)
         for cell in (tuple(run[1:]) for run in spec["runs"] if run[0] == control):
             name = run_folder(*cell)
-            record = read_json(inputs[f"{prefix(control)}{name}"])
+            record = read_sealed(inputs[f"{prefix(control)}{name}"])
             entry = manifest.entry(control, name)
             code = code_checksum([JOB, *Run.from_dict(record["specification"]).modules()])
             about = {
