@@ -19,7 +19,7 @@ from rich.console import Console
 from alloymtl.progress import launch
 from alloymtl.progress.display import RunningJobs, render, seconds_left
 from alloymtl.progress.output import SnakemakeOutput
-from alloymtl.progress.reporter import Progress, Reporter, read
+from alloymtl.progress.reporter import PROCESS_START, Progress, Reporter, read
 
 ROOT = Path(__file__).parents[1]
 
@@ -380,3 +380,14 @@ class TestLauncher:
 def test_a_config_that_is_not_there_is_said_before_snakemake_starts(capsys):
     assert launch.main(["--", sys.executable, "--configfile", "nowhere.yaml"]) == 1
     assert capsys.readouterr().err == "error: nowhere.yaml: this config does not exist. Mend: correct the path.\n"
+
+
+def test_the_time_of_a_process_covers_its_stages(tmp_path):
+    path = tmp_path / "progress.json"
+    for stage in ("first", "second"):
+        with Reporter(path, stage, 1) as reporter:
+            began = time.monotonic()
+            reporter.update(1, {"validation loss": 0.5})
+            state = read(path)
+            assert state.spent >= began - PROCESS_START
+            assert state.elapsed <= state.spent

@@ -1,6 +1,8 @@
 """The command line: ``python -m alloymtl STEP --spec JSON --in NAME=PATH ... --out NAME=PATH ... --log FILE``.
 
-``python -m alloymtl inspect FILE...`` is for people: it proposes the config of files that are seen for the first time.
+Three words are for people: ``python -m alloymtl inspect FILE...`` proposes the config of files that are seen for the
+first time, ``python -m alloymtl status`` says how a study stands while it is built, ``python -m alloymtl resources``
+what its runs took, for a cluster.
 
 A step is a function ``(spec, inputs, outputs)``: the part of the study that decides its output, the paths it reads and
 the paths it writes. Steps are imported only when called, so that each pays for the libraries it needs and no others.
@@ -13,12 +15,13 @@ import importlib
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from alloymtl.errors import UserError
+from alloymtl.progress.run_log import ENDED_WELL
 
 STEPS = {
     "describe": "alloymtl.describe:step",
@@ -48,7 +51,12 @@ STEPS = {
     "render": "alloymtl.paper.render:step",
 }
 INSPECT = "inspect"
-EPILOG = f"`python -m alloymtl {INSPECT} FILE...` proposes the config of files that are seen for the first time."
+COMMANDS = {"status": "alloymtl.progress.status:main", "resources": "alloymtl.progress.resources:main"}
+EPILOG = (
+    f"`python -m alloymtl {INSPECT} FILE...` proposes the config of files that are seen for the first time; "
+    "`python -m alloymtl status` says how a study stands while it is built; `python -m alloymtl resources` says what "
+    "its runs took, as lines for slurm/config.yaml."
+)
 log = logging.getLogger("alloymtl")
 
 
@@ -78,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class LogFile(logging.FileHandler):
+    """A log that may be cut short by a full disk: the step's own error says so, and not a traceback of logging."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Keep quiet about it."""
+
+
 class TerminalFormatter(logging.Formatter):
     """Plain messages; a warning says that it is one."""
 
@@ -96,7 +111,7 @@ def _logging_to(path: Path | None) -> Iterator[None]:
     handlers: list[logging.Handler] = [terminal]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        handlers.append(LogFile(path, mode="w", encoding="utf-8"))
         handlers[-1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     for handler in handlers:
         log.addHandler(handler)
@@ -126,16 +141,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == [INSPECT]:
         return _inspect(given[1:])
+    if given and given[0] in COMMANDS:
+        return _function(COMMANDS[given[0]])(given[1:])
     options = _parser().parse_args(given)
     with _logging_to(options.log):
         return _run(options)
 
 
+def _function(place: str) -> Callable[..., Any]:
+    """What ``module:function`` names."""
+    module, function = place.split(":")
+    return getattr(importlib.import_module(module), function)
+
+
 def _run(options: argparse.Namespace) -> int:
     try:
-        module, function = STEPS[options.step].split(":")
-        step = getattr(importlib.import_module(module), function)
+        step = _function(STEPS[options.step])
         step(_specification(options.spec), _paths(options.inputs), _paths(options.outputs))
+        log.debug(ENDED_WELL)
     except UserError as mistake:
         log.error("error: %s%s", mistake, f" (log: {options.log})" if options.log else "")
         return 1

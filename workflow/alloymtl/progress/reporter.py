@@ -15,6 +15,8 @@ from typing import Self
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_FILES = 2.0
+PROCESS_START = time.monotonic()
+"""When this module was loaded, which a training job does first."""
 log = logging.getLogger("alloymtl")
 
 
@@ -42,8 +44,9 @@ class Progress:
         total_epochs: upper bound; early stopping may end before it.
         values: losses of this epoch, by name.
         best: the lowest of each so far, and its epoch.
-        elapsed: seconds since this process began, which a resumed run does not begin at epoch 0.
+        elapsed: seconds since this stage began in this process, which a resumed run does not begin at epoch 0.
         left: seconds to ``total_epochs`` at the pace so far.
+        spent: seconds since this process began, the stages before this one included.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Progress:
     best: dict[str, tuple[float, int]] = field(default_factory=dict)
     elapsed: float = 0.0
     left: float = 0.0
+    spent: float = 0.0
 
     @property
     def fraction(self) -> float:
@@ -125,6 +129,7 @@ class Reporter:
             self._first_epoch = epoch
         now = self._clock()
         p.elapsed = now - self._start
+        p.spent = time.monotonic() - PROCESS_START
         p.left = p.elapsed / (epoch - self._first_epoch + 1) * max(0, p.total_epochs - epoch)
         if now >= self._next_file:
             self._next_file = now + SECONDS_BETWEEN_FILES
