@@ -64,9 +64,11 @@ lint: setup ## check format and lint of Python and of the workflow
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-bench: setup ## compare the engines' speed with the loop everyone writes, and time raw tables to features
+bench: setup ## compare the engines' speed with the loop everyone writes; time raw tables, planning and collecting
 	@python -m bench $(ARGS)
 	@python -m bench.data
+	@python -m bench.collecting
+	@python -m bench.planning
 
 lock: ## write envs/requirements.lock and envs/pipeline.yaml anew from envs/requirements.in
 	@sh envs/setup.sh lock

@@ -32,6 +32,7 @@ localrules:
     claims,
     paper,
     arxiv,
+    prepare,
     ship,
 
 

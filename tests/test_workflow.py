@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,11 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
+import checkout
 from alloymtl.paper.layout import FIGURES, TABLES
 
-REPOSITORY = Path(__file__).parents[1]
-PARTS = ("Snakefile", "workflow", "config", "envs", "paper", "slurm")
-SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 TARGETS = ["all"] if shutil.which("latexmk") else ["data", "runs", "tables", "figures", "claims"]
 MAIN = {
     "methods": ["independent", "structured"],
@@ -71,29 +67,24 @@ def with_file(task, path):
 
 
 def snakemake(folder, *arguments, cores=2):
-    command = [SNAKEMAKE, "--configfile", "small.yaml", "--cores", str(cores), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+    return checkout.run(folder, "--configfile", "small.yaml", "--cores", str(cores), *arguments)
 
 
 def planned(folder, *targets):
-    """Jobs that a dry run would execute: {rule: count}, without the targets themselves."""
+    """Jobs that a dry run would execute: {rule: count}, without the targets themselves and the lists of code."""
     result = snakemake(folder, "-n", "--", *(targets or TARGETS))
     assert result.returncode == 0, result.stdout + result.stderr
     found = dict(re.findall(r"^(\w+) +(\d+)$", result.stdout + result.stderr, flags=re.M))
     return {
         rule: int(n)
         for rule, n in found.items()
-        if rule not in {"total", "all", "tables", "figures", "paper", "data", "claims"}
+        if rule not in {"total", "all", "tables", "figures", "paper", "data", "claims", "code", "code_in_grouped"}
     }
 
 
 def lay_out(folder):
-    """The project's files in an empty folder, as in a fresh clone."""
-    for part in PARTS:
-        source = REPOSITORY / part
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, folder / part, **({"ignore": shutil.ignore_patterns("__pycache__")} if source.is_dir() else {}))
-    configure(folder)
+    """The project's files and the small study in an empty folder."""
+    configure(checkout.lay_out(folder))
     return folder
 
 
@@ -252,10 +243,9 @@ def test_a_run_killed_in_the_middle_leaves_nothing_half_written_and_goes_on_to_t
     twin = Path(shutil.copytree(project, tmp_path / "twin", symlinks=True))
     run = "results/small/runs/structured/level-all/split-42/seed-1"
     shutil.rmtree(project / run)
-    command = [SNAKEMAKE, "--configfile", "small.yaml", "--cores", "1", f"{run}/record.json"]
-    child = subprocess.Popen(
-        command, cwd=project, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env={**os.environ, "ALLOYMTL_CHECKPOINT_SECONDS": "0"},
+    child = checkout.start(
+        project, tmp_path / "killed.log", "--configfile", "small.yaml", "--cores", "1", f"{run}/record.json",
+        ALLOYMTL_CHECKPOINT_SECONDS="0",
     )  # fmt: skip
     deadline = time.time() + 120
     while not list((project / run).glob("*.checkpoint.npz")) and time.time() < deadline:

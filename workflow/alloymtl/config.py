@@ -26,7 +26,8 @@ REPLACED = ("tasks", "experiments", "simulation")
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of a study's config."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    # Every process of Snakemake reads it. The fast loader words mistakes less well than the one for configs below.
+    return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 class _Loader(yaml.SafeLoader):

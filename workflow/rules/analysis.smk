@@ -14,10 +14,11 @@ for study in STUDIES:
             study=described(study),
         log:
             f"{logs(study)}/describe.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         params:
-            spec=as_json(study.to_paper_dict()),
+            spec=paper_spec(study),
         shell:
             "python -m alloymtl describe --spec {params.spec:q} --log {log} --out study={output.study}"
 
@@ -25,13 +26,14 @@ for study in STUDIES:
         name:
             of(study, "collect")
         input:
-            files_of_runs(study),
+            records(study),
             shipped_files(study),
             code=code("evaluation.collect"),
         output:
             **tables_of(study, *COLLECTED),
         log:
             f"{logs(study)}/collect.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         params:
@@ -53,6 +55,7 @@ for study in STUDIES:
             **tables_of(study, *COMPARED),
         log:
             f"{logs(study)}/compare.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         params:
@@ -72,6 +75,7 @@ for study in STUDIES:
             **tables_of(study, "conflict"),
         log:
             f"{logs(study)}/conflict.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         params:
@@ -90,6 +94,7 @@ for study in STUDIES:
             **tables_of(study, "tails"),
         log:
             f"{logs(study)}/tails.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         params:
@@ -109,6 +114,7 @@ for study in STUDIES:
             **tables_of(study, "synergy"),
         log:
             f"{logs(study)}/synergy.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         shell:

@@ -27,6 +27,7 @@ rule judge:
         claims=f"{ROOT}/claims.csv",
     log:
         f"{ROOT}/logs/claims.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:
@@ -44,6 +45,7 @@ rule audit:
         audit=f"{ROOT}/audit.csv",
     log:
         f"{ROOT}/logs/audit.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:

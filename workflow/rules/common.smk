@@ -7,33 +7,49 @@ from dataclasses import asdict
 from functools import cache
 
 from alloymtl.config import combine
-from alloymtl.data.elements import check_elements
+from alloymtl.engines import asks_for_gpu, check_devices
 from alloymtl.errors import UserError, suggestion
-from alloymtl.evaluation.metrics import check_metrics
 from alloymtl.paper.catalogue import category, labels
-from alloymtl.progress.failures import last_words
+from alloymtl.progress import building
+from alloymtl.progress.failures import report as report_of
 from alloymtl.sources import sources
 from alloymtl.study import Study
 
 STARTED = time.time()
+# The process of one job, on a cluster's node, does what that job needs and nothing else: whoever planned the study has
+# checked it, and what every job of a large study pays again is paid thousands of times.
+PLANS = workflow.is_main_process
 PROFILE = ("tasks", "histograms", "overlap", "elements")  # tables of the step of that name
+
+
+def origin():
+    """The config, as the user knows it."""
+    files = [Path(f) for f in workflow.configfiles]
+    return ", ".join(str(f.relative_to(Path.cwd()) if f.is_relative_to(Path.cwd()) else f) for f in files)
 
 
 def read_study():
     """The study of this invocation; a mistake in the config ends here, in one line."""
-    files = [Path(f) for f in workflow.configfiles]
-    origin = ", ".join(str(f.relative_to(Path.cwd()) if f.is_relative_to(Path.cwd()) else f) for f in files)
     try:
-        study = Study.from_config(combine(files, config), origin)
-        for name, one in {"": study, **study.controls}.items():
-            place = f"{origin}: controls.{name}" if name else origin
-            check_elements(one.data["elements"], place)
-            check_metrics(one.evaluation, place)
-        study.check_sources()
-        check_reported(study, origin)
+        study = Study.from_config(combine([Path(f) for f in workflow.configfiles], config), origin())
+        if PLANS:
+            check_study(study, origin())
     except UserError as mistake:
         sys.exit(f"error: {mistake}")
     return study
+
+
+def check_study(study, origin):
+    """Make sure that all that the config names is there."""
+    from alloymtl.data.elements import check_elements
+    from alloymtl.evaluation.metrics import check_metrics
+
+    for name, one in {"": study, **study.controls}.items():
+        place = f"{origin}: controls.{name}" if name else origin
+        check_elements(one.data["elements"], place)
+        check_metrics(one.evaluation, place)
+    study.check_sources()
+    check_reported(study, origin)
 
 
 def check_reported(study, origin):
@@ -46,8 +62,18 @@ def check_reported(study, origin):
 
 
 def code(*modules):
-    """Source files that decide the output of a step: its modules and all they import."""
-    return sources([f"alloymtl.{m.removeprefix('alloymtl.')}" for m in modules], Path.cwd())
+    """Source files that decide the output of a step: its modules and all they import; read once the step is planned."""
+    return lambda wildcards: sources([f"alloymtl.{m.removeprefix('alloymtl.')}" for m in modules], Path.cwd())
+
+
+def code_of_runs(study):
+    """Source files that decide the runs of a method, by wildcards."""
+    return lambda wildcards: code("evaluation.job", *study.methods[wildcards.method].modules())
+
+
+def raw_files(study):
+    """The files that a study's tasks are read from, once they are to be read."""
+    return lambda wildcards: study.raw_files()
 
 
 def as_json(value):
@@ -95,11 +121,24 @@ def records(study):
     return lambda wildcards: [at(study, run, "record.json") for run in runs_here(study)]
 
 
-def files_of_runs(study):
-    """Every file of those runs."""
-    files = ("record.json", "predictions.parquet", "history.parquet")
-    extras = {method.name: [f"{extra}.parquet" for extra in method.extras()] for method in study.trained}
-    return lambda wildcards: [at(study, run, f) for run in runs_here(study) for f in (*files, *extras[run.method])]
+def share_of(paths):
+    """Those of some paths that this Snakemake is to care for, where several share the work (slurm/share.sh)."""
+    share = os.environ.get("ALLOYMTL_SHARE")
+    if not share:
+        return paths
+    part, parts = map(int, share.split("/"))
+    return lambda wildcards: paths(wildcards)[part::parts]
+
+
+def files_of_run(method):
+    """NAME=PATH of all that a run of a method writes, given its record."""
+    tables = ("predictions", "history", *method.extras())
+
+    def paths(wildcards, output):
+        folder = os.path.dirname(output.record)
+        return named({"record": output.record, **{name: f"{folder}/{name}.parquet" for name in tables}})
+
+    return paths
 
 
 def tables_of(study, *names):
@@ -128,15 +167,27 @@ def split_spec(study):
 
 def collect_spec(study):
     """The matrix, which methods add which files to their runs, and the study's name in shipped records."""
-    extras = {method.name: method.extras() for method in study.trained}
-    runs = f"{study.root}/runs"
-    matrix = {"experiments": experiments(study), "tasks": tasks(study), "extras": extras}
-    return as_json({"runs": runs, "control": control(study), **matrix})
+
+    def spec(wildcards):
+        extras = {method.name: method.extras() for method in study.trained}
+        matrix = {"experiments": experiments(study), "tasks": tasks(study), "extras": extras}
+        return as_json({"runs": f"{study.root}/runs", "control": control(study), **matrix})
+
+    return spec
 
 
 def analysis_spec(study):
     """What most steps after ``collect`` need of a study; others read the whole of it from ``described``."""
-    return as_json({"experiments": experiments(study), "tasks": tasks(study), "evaluation": study.evaluation})
+
+    def spec(wildcards):
+        return as_json({"experiments": experiments(study), "tasks": tasks(study), "evaluation": study.evaluation})
+
+    return spec
+
+
+def paper_spec(study):
+    """All that tables, figures and text need of a study."""
+    return lambda wildcards: as_json(study.to_paper_dict())
 
 
 def described(study):
@@ -174,6 +225,34 @@ shell.prefix(
 )
 
 
+def begin():
+    """Last checks before the first job, and a note that this study is being built."""
+    slurm = workflow.executor_plugin.name == "slurm"
+    needed = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    try:
+        for study in STUDIES:
+            methods = [method for method in study.trained if of(study, f"train_{method.name}") in needed]
+            check_devices(methods, remote=not workflow.local_exec, where=origin())
+        if slurm:
+            building.check_queue("results")
+    except UserError as mistake:
+        sys.exit(f"error: {mistake}")
+    building.begin(ROOT)
+
+
+for line in building.notices(ROOT) if PLANS and not os.environ.get("ALLOYMTL_SHARE") else ():
+    print(f"warning: {line}", file=sys.stderr)
+
+
+onstart:
+    begin()
+
+
+onsuccess:
+    building.end(ROOT)
+
+
 onerror:
-    for line in last_words(f"{ROOT}/logs", since=STARTED):
+    building.end(ROOT)
+    for line in report_of(STUDY, since=STARTED):
         print(line, file=sys.stderr)

@@ -14,6 +14,7 @@ for study in STUDIES:
                 truth=f"{study.raw}/truth.json",
             log:
                 f"{logs(study)}/simulate.log",
+            localrule: True
             conda:
                 "../../envs/pipeline.yaml"
             params:
@@ -29,7 +30,7 @@ for study in STUDIES:
             name:
                 of(study, "ingest")
             input:
-                raw=study.raw_files(),
+                raw=raw_files(study),
                 code=code("data.ingest"),
             output:
                 alloys=f"{study.root}/data/alloys.parquet",
@@ -37,6 +38,7 @@ for study in STUDIES:
                 report=f"{study.root}/data/ingest.json",
             log:
                 f"{logs(study)}/ingest.log",
+            localrule: True
             conda:
                 "../../envs/pipeline.yaml"
             params:
@@ -56,6 +58,7 @@ for study in STUDIES:
                 checked=f"{study.root}/data/checked.json",
             log:
                 f"{logs(study)}/check.log",
+            localrule: True
             conda:
                 "../../envs/pipeline.yaml"
             params:
@@ -75,6 +78,7 @@ for study in STUDIES:
                 features=f"{study.root}/data/features.parquet",
             log:
                 f"{logs(study)}/features.log",
+            localrule: True
             conda:
                 "../../envs/pipeline.yaml"
             params:
@@ -94,6 +98,7 @@ for study in STUDIES:
                 **{name: f"{study.root}/data/profile/{name}.csv" for name in PROFILE},
             log:
                 f"{logs(study)}/profile.log",
+            localrule: True
             conda:
                 "../../envs/pipeline.yaml"
             params:
@@ -119,6 +124,7 @@ for study in STUDIES:
             split=f"{study.root}/data/split/{{split_seed}}.parquet",
         log:
             f"{logs(study)}/split-{{split_seed}}.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         params:
@@ -137,6 +143,7 @@ for study in STUDIES:
             splits=f"{study.root}/data/split.parquet",
         log:
             f"{logs(study)}/splits.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         params:
@@ -155,6 +162,7 @@ for study in STUDIES:
             leakage=f"{study.root}/data/leakage.csv",
         log:
             f"{logs(study)}/leakage.log",
+        localrule: True
         conda:
             "../../envs/pipeline.yaml"
         params:

@@ -44,6 +44,7 @@ rule make_tables:
         **in_report(TABLE_FILES, "csv", "table"),
     log:
         f"{ROOT}/logs/tables.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:
@@ -63,6 +64,7 @@ rule make_figures:
         **in_report(FIGURE_FILES, "png", "figure"),
     log:
         f"{ROOT}/logs/figures.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:
@@ -83,6 +85,7 @@ rule numbers:
         numbers_json=RENDER_FILES["numbers_json"],
     log:
         f"{ROOT}/logs/numbers.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:
@@ -108,6 +111,7 @@ rule render:
         source=f"{ROOT}/paper/paper-arxiv.tar.gz",
     log:
         f"{ROOT}/logs/render.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:

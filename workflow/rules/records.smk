@@ -1,13 +1,5 @@
 # Making shipped records (`ship`), making them stand for a new config or code of the same data (`renew`), and training some
 # of their runs anew (`verify`).
-SAMPLE = {
-    f"{prefix(name)}{run.folder}": (name, run.method, run.level, run.split_seed, run.seed)
-    for name, run in COVERAGE.sample(STUDY.records["sample"], STUDY.records["seed"])
-}
-VERIFIED = {
-    **({"manifest": str(RECORDS / "manifest.json")} if SAMPLE else {}),
-    **{folder: f"{ROOT}/verify/{folder}/record.json" for folder in SAMPLE},
-}
 SHIPPED_TABLES = [f"{prefix(control(study))}{name}.parquet" for study in STUDIES for name in TABLES]
 
 
@@ -25,10 +17,11 @@ rule make_records:
         tables=[f"{ROOT}/records/{name}" for name in SHIPPED_TABLES],
     log:
         f"{ROOT}/logs/records.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:
-        spec=ship_spec(),
+        spec=ship_spec,
         shipped=lambda wildcards: named({"shipped": path for path in shipped_manifest(wildcards)}),
     shell:
         "python -m alloymtl ship --spec {params.spec:q} --log {log} --in {params.shipped:q}"
@@ -45,10 +38,11 @@ rule renew:
         manifest=f"{ROOT}/renewed/manifest.json",
     log:
         f"{ROOT}/logs/renew.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:
-        spec=ship_spec(),
+        spec=ship_spec,
     shell:
         "python -m alloymtl renew --spec {params.spec:q} --log {log}"
         " --in manifest={input.manifest} --out manifest={output.manifest}"
@@ -62,11 +56,13 @@ for study in STUDIES:
         input:
             features=f"{study.data_root}/data/features.parquet",
             split=f"{study.root}/data/split/{{split_seed}}.parquet",
-            code=retrained_code(study),
+            code=code_of_runs(study),
         output:
             record=f"{retrained(study)}/record.json",
             predictions=f"{retrained(study)}/predictions.parquet",
             history=f"{retrained(study)}/history.parquet",
+            # Removed by Snakemake before the job, so that a run that was verified before is trained all the same.
+            twin=f"{retrained(study)}/.record.json",
         log:
             f"{logs(study)}/verify/{{method}}/level-{{level}}-split-{{split_seed}}-seed-{{seed}}.log",
         wildcard_constraints:
@@ -74,12 +70,9 @@ for study in STUDIES:
         conda:
             "../../envs/pipeline.yaml"
         threads: 1
-        resources:
-            mem_mb=2000,
-            runtime=60,
         params:
             spec=retrained_spec(study),
-            out=lambda wildcards, output: named(output),
+            out=lambda wildcards, output: named({k: v for k, v in output.items() if k != "twin"}),
         shell:
             "python -m alloymtl train --spec {params.spec:q} --log {log}"
             " --in features={input.features} split={input.split} --out {params.out:q}"
@@ -88,26 +81,18 @@ for study in STUDIES:
 # A rule of its own, so that the report stays where runs differ.
 rule compare_retrained:
     input:
-        list(VERIFIED.values()),
+        lambda wildcards: list(verified_files(wildcards).values()),
         code=code("evaluation.verify"),
     output:
         report=f"{ROOT}/verify.csv",
     log:
         f"{ROOT}/logs/verify.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     params:
-        spec=as_json(
-            {
-                "folder": str(RECORDS),
-                "runs": list(SAMPLE.values()),
-                "metrics": {
-                    control(study): {task.name: study.evaluation[task.kind][0] for task in study.tasks}
-                    for study in STUDIES
-                },
-            }
-        ),
-        files=named(VERIFIED),
+        spec=verify_spec,
+        files=lambda wildcards: named(verified_files(wildcards)),
     shell:
         "python -m alloymtl verify --spec {params.spec:q} --log {log} --in {params.files:q}"
         " --out report={output.report}"
@@ -118,6 +103,7 @@ rule verify:
         report=rules.compare_retrained.output.report,
     log:
         f"{ROOT}/logs/verdict.log",
+    localrule: True
     conda:
         "../../envs/pipeline.yaml"
     shell:

@@ -7,7 +7,8 @@ from alloymtl.evaluation.manifest import JOB, TABLES, checksum, prefix
 RECORDS = Path(os.path.relpath(Path(workflow.basedir) / "records" / STUDY.name))
 
 
-def read_coverage():
+@cache
+def coverage():
     """What is shipped of this study; a damaged manifest ends here, in one line."""
     try:
         return Coverage(STUDY, RECORDS)
@@ -19,10 +20,9 @@ def stale_will_do():
     """Whether stale records may be used.
 
     Snakemake knows its targets once it asks for the inputs of rules, and not yet when it reads this file. The process of
-    a single job, on a cluster's node, is given no target: there, what had to be trained anew has been trained.
+    a single job is given no target: there, what had to be trained anew has been trained.
     """
-    settings = workflow.dag_settings
-    return bool(settings.target_jobs) or rebuilds(settings.targets, ROOT)
+    return not PLANS or rebuilds(workflow.dag_settings.targets, ROOT)
 
 
 def control(study):
@@ -34,10 +34,10 @@ def control(study):
 def shipped_runs():
     """Folders of the runs that shipped records stand for, by control; says once whether they are stale."""
     stale = stale_will_do()
-    note = COVERAGE.note() if stale and not workflow.dag_settings.target_jobs else None
+    note = coverage().note() if stale and PLANS else None
     if note:
         print(f"warning: {note}", file=sys.stderr)
-    return {name: COVERAGE.covered(name, stale) for name in COVERAGE.studies}
+    return {name: coverage().covered(name, stale) for name in coverage().studies}
 
 
 def runs_here(study):
@@ -74,7 +74,7 @@ def shipped_manifest(wildcards):
     return [str(RECORDS / "manifest.json")] if any(shipped_runs().values()) else []
 
 
-def ship_spec():
+def ship_spec(wildcards):
     """What a manifest says of data, and where it finds the runs."""
     studies = {
         control(study): {
@@ -96,14 +96,32 @@ def retrained(study):
     return f"{ROOT}/verify/{prefix(control(study))}{run}"
 
 
-def retrained_code(study):
-    """Source files that decide a run that is trained anew, as those of the run itself."""
-    return lambda wildcards: code("evaluation.job", *study.methods[wildcards.method].modules())
-
-
 def retrained_spec(study):
     """Its specification."""
     return lambda wildcards: run_spec(study, wildcards.method)(wildcards)
 
 
-COVERAGE = read_coverage()
+@cache
+def verified():
+    """The runs that are trained anew: control, method, level, split seed and seed of each, by its folder."""
+    sample = coverage().sample(STUDY.records["sample"], STUDY.records["seed"])
+    return {
+        f"{prefix(name)}{run.folder}": (name, run.method, run.level, run.split_seed, run.seed) for name, run in sample
+    }
+
+
+def verified_files(wildcards):
+    """Their records by folder, and the manifest that they are held to."""
+    manifest = {"manifest": str(RECORDS / "manifest.json")} if verified() else {}
+    return {**manifest, **{folder: f"{ROOT}/verify/{folder}/record.json" for folder in verified()}}
+
+
+def verify_spec(wildcards):
+    """The runs that are trained anew, and the metric by which those of each task are compared."""
+    metrics = {control(one): {task.name: one.evaluation[task.kind][0] for task in one.tasks} for one in STUDIES}
+    return as_json({"folder": str(RECORDS), "runs": list(verified().values()), "metrics": metrics})
+
+
+# Every other process needs some of it; a damaged manifest must end it before any job starts.
+if PLANS:
+    coverage()
