@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -76,6 +77,7 @@ class Disk:
 @pytest.fixture
 def disk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.modules[__name__], "NOW", time.time())  # the command looks at the clock of its own time
     Path("mine.yaml").write_text(yaml.safe_dump(CONFIG))
     return Disk()
 
