@@ -2,7 +2,7 @@
 # Thousands of short runs: each task of this job array trains its share of a study's runs, with a Snakemake of its own
 # on the cores of one node. Between two runs there is no scheduler, so a run costs a second beside its training.
 #
-#   snakemake --configfile config/quick.yaml --cores 2 data                 # once, before the array
+#   snakemake --configfile config/quick.yaml --cores 2 prepare              # once, before the array
 #   sbatch --array=0-9 slurm/share.sh --configfile config/quick.yaml        # ten shares of the runs
 #   snakemake --configfile config/quick.yaml --cores 2                      # afterwards: tables, figures, paper
 #
