@@ -113,13 +113,12 @@ class Project:
         paths = {run: self.run(run) / "record.json" for run in RUNS}
         return {run: path.read_bytes() for run, path in paths.items() if path.exists()}
 
-    def start_until(self, *runs: str) -> subprocess.Popen[bytes]:
-        """Start to build the metrics, slowly, until some runs are in the middle."""
-        self.slow()
+    def start_until(self, *runs: str, seconds: float = SLOW) -> subprocess.Popen[bytes]:
+        """Start to build the metrics, slowly, until some runs are in the middle at once."""
+        self.slow(seconds)
         building = self.start()
         try:
-            for run in runs:
-                until(lambda run=run: self.in_the_middle(run), 240, f"{run} is being trained", building)
+            until(lambda: all(map(self.in_the_middle, runs)), 240, f"{', '.join(runs)} are being trained", building)
         except AssertionError as vain:
             raise AssertionError(f"{vain}\n{self.said()}") from None
         return building

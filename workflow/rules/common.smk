@@ -123,11 +123,15 @@ def records(study):
 
 def share_of(paths):
     """Those of some paths that this Snakemake is to care for, where several share the work (slurm/share.sh)."""
-    share = os.environ.get("ALLOYMTL_SHARE")
-    if not share:
+    if building.share() is None:
         return paths
-    part, parts = map(int, share.split("/"))
+    part, parts = map(int, building.share().split("/"))
     return lambda wildcards: paths(wildcards)[part::parts]
+
+
+def gpu_of_runs(study):
+    """GPUs that a run of a method needs, by wildcards."""
+    return lambda wildcards: int(asks_for_gpu(study.methods[wildcards.method].training))
 
 
 def files_of_run(method):
@@ -221,26 +225,34 @@ PYTHON = "" if workflow.deployment_settings.deployment_method else f"{shlex.quot
 shell.prefix(
     f"export PATH={PYTHON}$PATH"
     f" PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"
-    " OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; "
+    " OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1"
+    " GIT_OPTIONAL_LOCKS=0; "  # a job that is killed while it looks at the commit leaves no lock
 )
+
+
+def methods_to_train():
+    """The methods that jobs of this build train, each with its study."""
+    for job in workflow.dag.needrun_jobs():
+        for study in STUDIES:
+            trains = {of(study, f"train_{method.name}"): method for method in study.trained}
+            if job.rule.name in trains:
+                yield trains[job.rule.name]
+            elif job.rule.name == of(study, "retrain"):
+                yield study.methods[job.wildcards.method]
 
 
 def begin():
     """Last checks before the first job, and a note that this study is being built."""
-    slurm = workflow.executor_plugin.name == "slurm"
-    needed = {job.rule.name for job in workflow.dag.needrun_jobs()}
     try:
-        for study in STUDIES:
-            methods = [method for method in study.trained if of(study, f"train_{method.name}") in needed]
-            check_devices(methods, remote=not workflow.local_exec, where=origin())
-        if slurm:
-            building.check_queue("results")
+        check_devices(methods_to_train(), remote=not workflow.local_exec, where=origin())
+        if workflow.executor_plugin.name == "slurm":
+            building.check_queue("results", ROOT)
+        building.begin(ROOT)
     except UserError as mistake:
         sys.exit(f"error: {mistake}")
-    building.begin(ROOT)
 
 
-for line in building.notices(ROOT) if PLANS and not os.environ.get("ALLOYMTL_SHARE") else ():
+for line in building.notices(ROOT) if PLANS else ():
     print(f"warning: {line}", file=sys.stderr)
 
 

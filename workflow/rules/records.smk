@@ -70,6 +70,8 @@ for study in STUDIES:
         conda:
             "../../envs/pipeline.yaml"
         threads: 1
+        resources:
+            gpu=gpu_of_runs(study),
         params:
             spec=retrained_spec(study),
             out=lambda wildcards, output: named({k: v for k, v in output.items() if k != "twin"}),

@@ -56,7 +56,7 @@ class Need:
     def line(self) -> str:
         """The rule's entry under ``set-resources``; each retry asks for more."""
         asked = f"mem_mb: {self.megabytes} * attempt, runtime: {self.minutes} * attempt"
-        taken = f"{self.runs} runs, at most {self.seconds:.0f} s and {self.memory_mb:.0f} MB"
+        taken = f"{self.runs} run{'s' * (self.runs > 1)}, at most {self.seconds:.0f} s and {self.memory_mb:.0f} MB"
         return f"  {self.rule}: {{{asked}}}  # {taken}"
 
 
