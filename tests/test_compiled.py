@@ -51,6 +51,7 @@ KINDS = {
     "without_dropout": {"dropout": 0.0},
     "three_layers": {"hidden": [9, 7, 5]},
     "one_layer_structured": {"method": "structured", "hidden": [6], "parts": {"balancer": "pcgrad"}},
+    **{f"balanced by {name}": {"parts": {"balancer": name}} for name in components.names("balancer")},
 }
 SINGLE = {"independent", "transfer"}
 """Architectures whose stages hold one task each."""

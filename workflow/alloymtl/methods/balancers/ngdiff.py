@@ -1,0 +1,85 @@
+"""Normalised sum: the tasks' gradients are divided by their norms and added (after NGDiff, arXiv:2410.22086).
+
+NGDiff subtracts the normalised gradient of what a model is to unlearn from that of what it is to keep. With plus signs
+it is a rule for tasks that are all to be learned: d = sum_i g_i / ||g_i|| on all shared parameters. Its automatic step
+size needs losses at other parameters than the step's own, which the engine would have to provide; it is left out, and
+the optimiser's takes its place. What remains is one family with gradient-norm scaling, which has another scale, and the
+heads' gradients scaled as well: here they stay as they are.
+
+Absent tasks are left out of the sum. So is a gradient of zero, or one of less than 1e-12 of the largest norm in the
+step: it has no direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from alloymtl.methods.balancers._size_weights import size_weights
+
+OPTIONS = {"power": 0.0}
+GRADIENTS = "shared"
+
+_NO_NORM = 1e-12  # relative to the largest norm of the step
+_NO_DIRECTION = 1e-30  # norm below which single precision knows no direction
+
+
+def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """Static weights w_t = (N_max / N_t) ** power; on shared parameters the norms take them out again.
+
+    Args:
+        sizes: labelled alloys of each task, all partitions, as the level keeps them.
+        options: ``power``: it weighs the heads alone.
+    """
+    return size_weights(sizes, options["power"])
+
+
+def settings(options: Mapping[str, Any]) -> np.ndarray:
+    """``balance`` needs to know nothing."""
+    return np.zeros(0)
+
+
+def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
+    """Nothing is remembered from step to step."""
+    return np.zeros(0)
+
+
+def n_draws(n_tasks: int) -> int:
+    """Nothing is drawn."""
+    return 0
+
+
+def balance(
+    losses: np.ndarray,
+    gram: np.ndarray,
+    present: np.ndarray,
+    draws: np.ndarray,
+    state: np.ndarray,
+    settings: np.ndarray,
+) -> np.ndarray:
+    """Multipliers 1 / ||g_i|| for shared parameters, 1 for heads.
+
+    Args:
+        losses: statically weighted loss of each task (tasks,); only their number is used.
+        gram: inner products of the gradients of these losses on all shared parameters (tasks x tasks).
+        present: whether the batch holds a labelled row of the task (tasks,).
+        draws: empty.
+        state: empty.
+        settings: empty.
+
+    Returns:
+        (2 x tasks): factors of each task's gradient, for shared parameters and for heads; 0 for absent tasks.
+    """
+    n = len(losses)
+    norms, largest, multipliers = np.zeros(n), 0.0, np.zeros((2, n))
+    for i in range(n):
+        if present[i]:
+            norms[i] = np.sqrt(max(gram[i, i], 0.0))
+            largest = max(largest, norms[i])
+            multipliers[1, i] = 1.0
+    for i in range(n):
+        if norms[i] > _NO_DIRECTION and norms[i] > _NO_NORM * largest:
+            multipliers[0, i] = 1 / norms[i]
+    return multipliers

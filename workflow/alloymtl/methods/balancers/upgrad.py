@@ -1,0 +1,82 @@
+"""UPGrad: every gradient is projected onto the dual cone of all, and the projections are averaged (arXiv:2406.16232).
+
+The dual cone holds the directions along which no task's loss rises, to first order; the projection of a gradient is the
+nearest of them, and so is in no conflict with any task. Projections are exact, by active sets on the Gram matrix and
+without the released regularisation, which decides the outcome where norms differ a hundredfold.
+
+Absent tasks: the cone is that of the tasks present, and the mean is over their projections. A gradient of zero
+restricts nothing and counts in the mean, as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from alloymtl.methods.balancers._gram import cosines_of, directed, heads_of, nonnegative, norms_of
+from alloymtl.methods.balancers._size_weights import size_weights
+
+OPTIONS = {"power": 0.0}
+GRADIENTS = "shared"
+
+
+def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """Static weights w_t = (N_max / N_t) ** power, on the losses before UPGrad sees their gradients.
+
+    Args:
+        sizes: labelled alloys of each task, all partitions, as the level keeps them.
+        options: ``power``: 0, the default, leaves all weighing to UPGrad.
+    """
+    return size_weights(sizes, options["power"])
+
+
+def settings(options: Mapping[str, Any]) -> np.ndarray:
+    """Nothing: the method has no settings."""
+    return np.zeros(0)
+
+
+def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
+    """Nothing is remembered from step to step."""
+    return np.zeros(0)
+
+
+def n_draws(n_tasks: int) -> int:
+    """Nothing is drawn."""
+    return 0
+
+
+def balance(
+    losses: np.ndarray,
+    gram: np.ndarray,
+    present: np.ndarray,
+    draws: np.ndarray,
+    state: np.ndarray,
+    settings: np.ndarray,
+) -> np.ndarray:
+    """Weights of the mean of the projected gradients.
+
+    Args:
+        losses: statically weighted loss of each task (tasks,); not looked at.
+        gram: inner products of the gradients of these losses on all shared parameters (tasks x tasks).
+        present: whether the batch holds a labelled row of the task (tasks,).
+        draws: empty.
+        state: empty.
+        settings: empty.
+
+    Returns:
+        (2 x tasks): the weights for the shared parameters, and 1 for the heads; 0 for absent tasks.
+    """
+    multipliers = heads_of(present)
+    share = 1.0 / max(multipliers[1].sum(), 1.0)
+    multipliers[0] = share * multipliers[1]
+    tasks = directed(gram, present)
+    n = len(tasks)
+    norms = norms_of(gram, tasks)
+    cosines = cosines_of(gram, tasks, norms)
+    for a in range(n):
+        added = nonnegative(cosines, -cosines[a])
+        for b in range(n):
+            multipliers[0, tasks[b]] += share * added[b] * norms[a] / norms[b]
+    return multipliers

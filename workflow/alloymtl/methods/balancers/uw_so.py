@@ -1,0 +1,78 @@
+"""UW-SO: weights are the softmax of the inverse losses over a temperature (Kirchdorfer et al. 2024).
+
+It takes the analytical weights 1 / L of uncertainty weighting through a softmax, so that no small loss takes all
+without bound. The weights are held constant in the step. ``temperature`` is to be tuned: near 0 the task with the
+smallest loss takes all, a large one weighs all alike.
+
+Absent tasks: the softmax goes over the tasks present and sums to their share of all tasks, 1 when none is absent. A
+loss that is not positive has no inverse that means anything: the task counts as absent in that step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from alloymtl.methods.balancers._multipliers import of_losses, positive, share, softmax
+from alloymtl.methods.balancers._size_weights import size_weights
+
+OPTIONS = {"temperature": 1.0, "power": 0.0}
+GRADIENTS = "last"
+
+_COLDEST = 1e-6
+
+
+def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """Static weights w_t = (N_max / N_t) ** power, by which the losses are multiplied before UW-SO sees them.
+
+    Args:
+        sizes: labelled alloys of each task, all partitions, as the level keeps them.
+        options: ``power``: 0, the default, leaves all weighing to UW-SO.
+    """
+    return size_weights(sizes, options["power"])
+
+
+def settings(options: Mapping[str, Any]) -> np.ndarray:
+    """What ``balance`` needs to know: ``temperature``, at least 1e-6."""
+    return np.array([max(float(options["temperature"]), _COLDEST)])
+
+
+def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
+    """Nothing is remembered from step to step."""
+    return np.zeros(0)
+
+
+def n_draws(n_tasks: int) -> int:
+    """Nothing is drawn."""
+    return 0
+
+
+def balance(
+    losses: np.ndarray,
+    gram: np.ndarray,
+    present: np.ndarray,
+    draws: np.ndarray,
+    state: np.ndarray,
+    settings: np.ndarray,
+) -> np.ndarray:
+    """Weights softmax_i(1 / (temperature L_i)), for shared parameters and heads alike.
+
+    Args:
+        losses: statically weighted loss of each task (tasks,).
+        gram: not used.
+        present: whether the batch holds a labelled row of the task (tasks,).
+        draws: empty.
+        state: empty.
+        settings: as the function of that name gives.
+
+    Returns:
+        (2 x tasks): the weights, twice the same row; 0 for absent tasks.
+    """
+    counted = positive(losses, present)
+    inverses = np.zeros(len(losses))
+    for i in range(len(losses)):
+        if counted[i]:
+            inverses[i] = 1 / losses[i] / settings[0]
+    return of_losses(share(counted) * softmax(inverses, counted), counted)
