@@ -16,39 +16,21 @@ from typing import Any
 
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws
 from alloymtl.methods.balancers._gram import ROUNDING, directed, eigen, heads_of
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"scale": "min", "power": 0.0}
 CHOICES = {"scale": ["min", "median", "rmse"]}
 GRADIENTS = "shared"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _MEDIAN, _RMSE = 1.0, 2.0  # places in CHOICES["scale"]
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, on the losses before Aligned-MTL sees their gradients.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to Aligned-MTL.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
     """What ``balance`` needs to know: the place of ``scale`` among its choices."""
     return np.array([float(CHOICES["scale"].index(options["scale"]))])
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

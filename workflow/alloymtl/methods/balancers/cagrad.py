@@ -20,39 +20,21 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws
 from alloymtl.methods.balancers._gram import ROUNDING, cosines_of, directed, heads_of, nonnegative, norms_of, quadratic
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"c": 0.4, "power": 0.0}
 GRADIENTS = "shared"
+
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 
 _STEPS = 100
 _ENOUGH = 1e-14
 
 
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, on the losses before CAGrad sees their gradients.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to CAGrad.
-    """
-    return size_weights(sizes, options["power"])
-
-
 def settings(options: Mapping[str, Any]) -> np.ndarray:
     """What ``balance`` needs to know: ``c``, the radius about the mean gradient in units of its norm."""
     return np.array([float(options["c"])])
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 @register_jitable

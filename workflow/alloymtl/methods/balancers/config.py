@@ -12,45 +12,19 @@ Absent tasks, and gradients of zero, ask for no direction: the method is that of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws, settings
 from alloymtl.methods.balancers._eigen import eigen
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"power": 0.0}
 GRADIENTS = "shared"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _NO_DIRECTION = 1e-60  # squared norm below which single precision knows no direction
 _DEPENDENT = 1e-10  # eigenvalue of the cosines, relative to the largest, that counts as zero
 _OPPOSED = 1e-10  # squared length of pinv(U) 1 that counts as zero; a direction that serves all has at least 1
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power; they change the length of the step, not its direction.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves the lengths of the raw losses' gradients.
-    """
-    return size_weights(sizes, options["power"])
-
-
-def settings(options: Mapping[str, Any]) -> np.ndarray:
-    """``balance`` needs to know nothing."""
-    return np.zeros(0)
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

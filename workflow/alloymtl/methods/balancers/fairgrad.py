@@ -17,37 +17,19 @@ from typing import Any
 
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws
 from alloymtl.methods.balancers._fairness import fair_weights
 from alloymtl.methods.balancers._gram import heads_of
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"alpha": 1.0, "power": 0.0}
 GRADIENTS = "shared"
 
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, on the losses before FairGrad sees their gradients.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to FairGrad.
-    """
-    return size_weights(sizes, options["power"])
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
     """What ``balance`` needs to know: ``alpha``, the kind of fairness."""
     return np.array([min(max(float(options["alpha"]), 0.01), 10.0)])
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

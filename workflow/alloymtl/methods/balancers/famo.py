@@ -24,25 +24,17 @@ from typing import Any
 import numpy as np
 
 from alloymtl.methods.balancers._adam import adam_change
+from alloymtl.methods.balancers._common import coefficients, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses, positive, share, softmax
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"rate": 0.025, "decay": 0.001, "power": 0.0}
 GRADIENTS = "last"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _EPSILON = 1e-8  # added to each loss before its logarithm, as in the released code
 # Blocks of the state, of one number a task: logits, Adam's two moments, its steps, last log loss, whether there is one.
 _BLOCKS = 6
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power; the logarithm takes any constant factor of a loss out again.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: whatever it is, the steps are the same but for rounding and FAMO's epsilon.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
@@ -53,11 +45,6 @@ def settings(options: Mapping[str, Any]) -> np.ndarray:
 def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
     """Blocks of one number a task: logits, Adam's two moments, its steps, last log loss, whether there is one."""
     return np.zeros(_BLOCKS * n_tasks)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

@@ -21,24 +21,16 @@ from typing import Any
 
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"smoothing": 0.0, "power": 0.0}
 GRADIENTS = "last"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _NO_NORM = 1e-12  # relative to the largest norm of the step
 _LONGEST = 1 - 1e-6  # largest memory of the moving averages: 1 would never learn a norm
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power; the scaling takes any constant factor of a loss out again.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to the norms. It matters for S alone.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
@@ -49,11 +41,6 @@ def settings(options: Mapping[str, Any]) -> np.ndarray:
 def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
     """Blocks of one number a task: moving average of the norm, not yet corrected, and the norms in it."""
     return np.zeros(2 * n_tasks)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

@@ -19,24 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from alloymtl.methods.balancers._size_weights import size_weights
+from alloymtl.methods.balancers._common import coefficients
 
 OPTIONS = {"beta": 0.01, "power": 0.0}
 GRADIENTS = "shared"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _NO_DIRECTION = 1e-60  # squared norm below which single precision knows no direction
 _CANCELLED = 1e-14  # squared norm of a modified gradient, relative to those it is made of, that is rounding alone
 _HIGHEST = 1 - 1e-8  # target
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, on the losses before their gradients are modified.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, modifies the gradients of the raw losses.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:

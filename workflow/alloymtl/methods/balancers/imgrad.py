@@ -26,12 +26,14 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws
 from alloymtl.methods.balancers._faces import members, quadratic, smallest_norm, solve_in_place
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"c": 0.8, "variant": "paper", "power": 0.0}
 CHOICES = {"variant": ["paper", "released"]}
 GRADIENTS = "shared"
+
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 
 _OFFSETS = (1.0, 1.5)
 _RELEASED = 1.0  # place in CHOICES["variant"]
@@ -39,30 +41,10 @@ _NO_DIRECTION = 1e-60  # squared norm below which single precision knows no dire
 _NO_NORM = 1e-12  # norm, relative to the largest gradient's, that is rounding alone
 
 
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, on the losses before their gradients are combined.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, combines the gradients of the raw losses.
-    """
-    return size_weights(sizes, options["power"])
-
-
 def settings(options: Mapping[str, Any]) -> np.ndarray:
     """What ``balance`` needs to know: ``c``, the place of ``variant`` among its choices, and its offset."""
     variant = CHOICES["variant"].index(options["variant"])
     return np.array([float(options["c"]), float(variant), _OFFSETS[variant]])
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 @register_jitable

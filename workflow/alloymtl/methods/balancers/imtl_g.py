@@ -12,44 +12,18 @@ gets weight 0. The heads follow their own gradients; IMTL-L, the method's balanc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numba.extending import register_jitable
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws, settings
 from alloymtl.methods.balancers._gram import ROUNDING, cosines_of, directed, eigen, heads_of, norms_of, solve_on
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"power": 0.0}
 GRADIENTS = "shared"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _CANCELLED = 1e-12  # sum of the weights below which, relative to their sizes, it is rounding
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, on the losses before IMTL-G sees their gradients.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to IMTL-G.
-    """
-    return size_weights(sizes, options["power"])
-
-
-def settings(options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing: the method has no settings."""
-    return np.zeros(0)
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 @register_jitable

@@ -12,43 +12,17 @@ step: it has no direction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from alloymtl.methods.balancers._size_weights import size_weights
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws, settings
 
 OPTIONS = {"power": 0.0}
 GRADIENTS = "shared"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _NO_NORM = 1e-12  # relative to the largest norm of the step
 _NO_DIRECTION = 1e-30  # norm below which single precision knows no direction
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power; on shared parameters the norms take them out again.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: it weighs the heads alone.
-    """
-    return size_weights(sizes, options["power"])
-
-
-def settings(options: Mapping[str, Any]) -> np.ndarray:
-    """``balance`` needs to know nothing."""
-    return np.zeros(0)
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

@@ -15,35 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, initial_state
 from alloymtl.methods.balancers._multipliers import of_losses, share, softmax
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"distribution": "normal", "power": 0.0}
 CHOICES = {"distribution": ["normal", "dirichlet"]}
 GRADIENTS = "last"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _NORMAL = 0.0  # place in CHOICES["distribution"]
 _SMALLEST = 1e-300  # a uniform of exactly 0 has no exponential variable above 0
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, by which the losses are multiplied beside the random weights.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to chance.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
     """What ``balance`` needs to know: the place of ``distribution`` among its choices."""
     return np.array([float(CHOICES["distribution"].index(options["distribution"]))])
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
 
 
 def n_draws(n_tasks: int) -> int:

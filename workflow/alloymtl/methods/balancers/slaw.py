@@ -18,24 +18,16 @@ from typing import Any
 
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"beta": 0.99, "power": 0.0}
 GRADIENTS = "last"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _FLOOR = 1e-5  # smallest standard deviation
 _LONGEST = 1 - 1e-6  # largest memory: with 1 every mean would stay a plain one
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, by which the losses are multiplied before SLAW sees them.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to SLAW.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
@@ -47,11 +39,6 @@ def settings(options: Mapping[str, Any]) -> np.ndarray:
 def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
     """Blocks of one number a task: mean of its losses, their variance, the steps that held it."""
     return np.zeros(3 * n_tasks)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

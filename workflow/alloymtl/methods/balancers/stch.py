@@ -22,25 +22,17 @@ from typing import Any
 
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses, positive, share, softmax
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"mu": 1.0, "variant": "paper", "warmup": 32, "power": 0.0}
 CHOICES = {"variant": ["paper", "released"]}
 GRADIENTS = "last"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _PAPER = 0.0  # place in CHOICES["variant"]
 _SHARPEST = 1e-6
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, the preferences of the paper but for a constant factor.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, prefers no task.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
@@ -52,11 +44,6 @@ def settings(options: Mapping[str, Any]) -> np.ndarray:
 def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
     """Blocks of one number a task: mean loss of the warm-up, losses behind it."""
     return np.zeros(2 * n_tasks)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

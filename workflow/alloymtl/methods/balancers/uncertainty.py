@@ -20,25 +20,17 @@ from typing import Any
 import numpy as np
 
 from alloymtl.methods.balancers._adam import adam_change
+from alloymtl.methods.balancers._common import coefficients, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"rate": 0.001, "power": 0.0}
 GRADIENTS = "last"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _BOUND = 50.0  # of |s|: single precision holds exp(50) and its inverse
 # Blocks of the state, of one number a task: s, Adam's two moments, its steps.
 _BLOCKS = 4
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, by which the losses are multiplied before their noise is learned.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to the noise.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
@@ -49,11 +41,6 @@ def settings(options: Mapping[str, Any]) -> np.ndarray:
 def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
     """Blocks of one number a task: log variance, Adam's two moments, its steps."""
     return np.zeros(_BLOCKS * n_tasks)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(

@@ -10,41 +10,15 @@ restricts nothing and counts in the mean, as zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws, settings
 from alloymtl.methods.balancers._gram import cosines_of, directed, heads_of, nonnegative, norms_of
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"power": 0.0}
 GRADIENTS = "shared"
 
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, on the losses before UPGrad sees their gradients.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to UPGrad.
-    """
-    return size_weights(sizes, options["power"])
-
-
-def settings(options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing: the method has no settings."""
-    return np.zeros(0)
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 
 
 def balance(

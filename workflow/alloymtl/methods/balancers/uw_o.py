@@ -9,41 +9,15 @@ counts as absent in that step. Losses that turn negative (GAI, BNI) are none for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws, settings
 from alloymtl.methods.balancers._multipliers import of_losses, positive
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"power": 0.0}
 GRADIENTS = "last"
 
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power; the inverse takes any constant factor of a loss out again.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: whatever it is, the steps are the same but for rounding.
-    """
-    return size_weights(sizes, options["power"])
-
-
-def settings(options: Mapping[str, Any]) -> np.ndarray:
-    """``balance`` needs to know nothing."""
-    return np.zeros(0)
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 
 
 def balance(

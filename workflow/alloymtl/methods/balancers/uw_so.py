@@ -15,38 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses, positive, share, softmax
-from alloymtl.methods.balancers._size_weights import size_weights
 
 OPTIONS = {"temperature": 1.0, "power": 0.0}
 GRADIENTS = "last"
 
+__all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
+
 _COLDEST = 1e-6
-
-
-def coefficients(sizes: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
-    """Static weights w_t = (N_max / N_t) ** power, by which the losses are multiplied before UW-SO sees them.
-
-    Args:
-        sizes: labelled alloys of each task, all partitions, as the level keeps them.
-        options: ``power``: 0, the default, leaves all weighing to UW-SO.
-    """
-    return size_weights(sizes, options["power"])
 
 
 def settings(options: Mapping[str, Any]) -> np.ndarray:
     """What ``balance`` needs to know: ``temperature``, at least 1e-6."""
     return np.array([max(float(options["temperature"]), _COLDEST)])
-
-
-def initial_state(n_tasks: int, options: Mapping[str, Any]) -> np.ndarray:
-    """Nothing is remembered from step to step."""
-    return np.zeros(0)
-
-
-def n_draws(n_tasks: int) -> int:
-    """Nothing is drawn."""
-    return 0
 
 
 def balance(
