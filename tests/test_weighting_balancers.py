@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from alloymtl import components
 from alloymtl.methods.balancers import pcgrad
-from alloymtl.methods.balancers._eigen import eigen
 from alloymtl.methods.balancers._faces import smallest_norm
+from alloymtl.methods.balancers._gram import eigen
 from alloymtl.methods.balancers.imgrad import lowest
 from alloymtl.training.compiled.engine import compiled_balancer
 

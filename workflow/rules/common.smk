@@ -68,7 +68,7 @@ def code(*modules):
 
 def code_of_runs(study):
     """Source files that decide the runs of a method, by wildcards."""
-    return lambda wildcards: code("evaluation.job", *study.methods[wildcards.method].modules())
+    return lambda wildcards: code("evaluation.job", *study.methods[wildcards.method].modules())(wildcards)
 
 
 def raw_files(study):
@@ -231,14 +231,16 @@ shell.prefix(
 
 
 def methods_to_train():
-    """The methods that jobs of this build train, each with its study."""
-    for job in workflow.dag.needrun_jobs():
-        for study in STUDIES:
-            trains = {of(study, f"train_{method.name}"): method for method in study.trained}
-            if job.rule.name in trains:
-                yield trains[job.rule.name]
-            elif job.rule.name == of(study, "retrain"):
-                yield study.methods[job.wildcards.method]
+    """The methods that some job of this build trains, each once for each study."""
+    trained = {of(study, f"train_{method.name}"): method for study in STUDIES for method in study.trained}
+    retrain = {of(study, "retrain"): study for study in STUDIES}
+    needed = workflow.dag.needrun_jobs()
+    found = {(job.rule.name, job.wildcards.method if job.rule.name in retrain else "") for job in needed}
+    for step, method in sorted(found):
+        if step in trained:
+            yield trained[step]
+        elif step in retrain:
+            yield retrain[step].methods[method]
 
 
 def begin():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from alloymtl.methods.balancers._gram import quadratic
+
 _DEPENDENT = 1e-12  # pivot, relative to the largest diagonal entry, below which rows count as dependent
 
 
@@ -54,16 +56,6 @@ def solve_in_place(matrix: np.ndarray, right: np.ndarray) -> bool:
                 right[i, k] -= matrix[i, j] * right[j, k]
             right[i, k] /= matrix[i, i]
     return True
-
-
-@register_jitable
-def quadratic(gram: np.ndarray, w: np.ndarray) -> float:
-    """Squared norm of the combination ``w`` of the gradients: w' gram w, at least 0."""
-    total = 0.0
-    for i in range(len(w)):
-        for j in range(len(w)):
-            total += w[i] * gram[i, j] * w[j]
-    return max(total, 0.0)
 
 
 @register_jitable

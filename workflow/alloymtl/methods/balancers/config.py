@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws, settings
-from alloymtl.methods.balancers._eigen import eigen
+from alloymtl.methods.balancers._gram import eigen
 
 OPTIONS = {"power": 0.0}
 GRADIENTS = "shared"

@@ -27,7 +27,8 @@ import numpy as np
 from numba.extending import register_jitable
 
 from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws
-from alloymtl.methods.balancers._faces import members, quadratic, smallest_norm, solve_in_place
+from alloymtl.methods.balancers._faces import members, smallest_norm, solve_in_place
+from alloymtl.methods.balancers._gram import quadratic
 
 OPTIONS = {"c": 0.8, "variant": "paper", "power": 0.0}
 CHOICES = {"variant": ["paper", "released"]}
