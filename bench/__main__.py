@@ -52,21 +52,25 @@ def main() -> None:
 
 
 def take_turns(forms: list[Form], rounds: int) -> tuple[dict[str, list[float]], BoundTurn]:
-    """Microseconds a step of each form in each round, and the lower bound.
+    """Microseconds a step of each form in each round in which it takes a turn, and the lower bound.
 
-    Every round holds a turn of each, so that what slows the machine down for a while slows all of them.
+    A round holds a turn of each, but for those that are not in every round, so that what slows the machine down for a
+    while slows all of them.
     """
     tell("making rows and compiling")
     data = made_up(default_run(NAIVE.method).tasks)
     bound = bound_of(data)
     turns = {form.name: turn_of(form, data) for form in forms}
     turns |= {_BOUND: bound, _PRODUCTS: bound_of(data, products_only=True)}
+    every = {form.name: form.every for form in forms}
     for turn in turns.values():
         turn()
     times: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds):
         tell(f"round {number + 1} of {rounds}")
         for name, turn in turns.items():
+            if number % every.get(name, 1):
+                continue
             gc.collect()  # of what others left behind
             times[name].append(turn())
     return times, bound

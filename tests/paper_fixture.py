@@ -27,6 +27,7 @@ EVALUATION = {
     "classification": ["f1", "accuracy", "auc", "recall"],
     "alpha": 0.05,
     "threshold": 0.5,
+    "equivalence_margin": 1.0,
 }
 TRAINING = {
     "engine": "reference",
@@ -49,7 +50,14 @@ DATA = {
     "other_elements": "stop",
     "repeats": "mean",
 }
-PLAIN = {"architecture": "hard", "loss": "mse", "smoothing": "none", "balancer": "none", "sampler": "uniform"}
+PLAIN = {
+    "architecture": "hard",
+    "loss": "mse",
+    "smoothing": "none",
+    "balancer": "none",
+    "sampler": "uniform",
+    "optimiser": "adam",
+}
 
 
 def method(values):
@@ -206,6 +214,12 @@ FULL_METHODS = {
     "equal_label_mean": _joint("Equal weights, mean over labels", balancer="none"),
     "hard_per_task": _joint("Standard MTL, checkpoint per task"),
     "hard_fixed_steps": _joint("Standard MTL, fixed steps"),
+    "gradient_norm": _joint("Gradient norms", 0.36, balancer="gradient_norm"),
+    "gradient_norm_stratified": _joint("Gradient norms, stratified", balancer="gradient_norm", sampler="stratified"),
+    "grid_search": _joint("Grid search", 0.35, balancer="grid_search"),
+    "grid_search_stratified": _joint("Grid search, stratified", 0.36, balancer="grid_search", sampler="stratified"),
+    "slaw": _joint("SLAW & more", balancer="slaw"),
+    "slaw_stratified": _joint("SLAW, stratified", 0.33, balancer="slaw", sampler="stratified"),
     "transfer_scratch": _joint("From scratch", architecture="transfer"),
     "transfer_frozen": _joint("Frozen", architecture="transfer"),
     "transfer_random": _joint("Random, frozen", architecture="transfer"),
@@ -214,6 +228,9 @@ FULL_METHODS = {
 REMEDIES = ["lds", "bmse", "gai", "bni", "gradnorm", "pcgrad", "lds_gradnorm", "lds_pcgrad", "bmse_gradnorm"]
 SMOOTHED = ["fds", "lds", "lds_fds", "density"]
 PROJECTIONS = ["pcgrad", "pcgrad_off", "pcgrad_random", "pcgrad_mean", "pcgrad_raw", "weights_equal"]
+BALANCERS = ["weights_equal", "hard", "gradient_norm", "slaw", "pcgrad", "equal_stratified", "slaw_stratified"]
+BALANCERS += ["grid_search", "grid_search_stratified", "gradient_norm_stratified"]
+SCALED = ["weights_equal", "equal_stratified", "gradient_norm", "gradient_norm_stratified"]
 WEIGHTINGS = ["weights_sqrt", "weights_equal", "inverse_label_mean", "sqrt_label_mean", "equal_label_mean"]
 SAMPLED = {"hard": "hard", "weights_equal": "equal", "gradnorm": "gradnorm", "pcgrad": "pcgrad"}
 
@@ -251,6 +268,8 @@ def full_experiments():
             ["independent", *weightings],
             [*_against("independent", weightings), *_against("hard", weightings[1:])],
         ),
+        experiment("balancing", ["independent", *BALANCERS], levels=[1000, "all"], keep=["histories"]),
+        experiment("imbalance_norms", SCALED, levels=[1000, "all"], keep=["gradients", "histories"]),
     ]
 
 

@@ -90,10 +90,23 @@ def test_every_form_is_a_method_of_the_default_study(bench):
     assert len({form.name for form in forms.FORMS}) == len(forms.FORMS)
 
 
+def test_every_balancer_that_is_asked_in_each_step_is_timed(bench):
+    forms = bench("forms")
+    found = {form.name: forms.default_run(form.method, form.parts).parts["balancer"] for form in forms.FORMS}
+    asked = {part.name for part in found.values() if "GRADIENTS" in vars(importlib.import_module(part.module))}
+    module_names = {file.stem for file in (ROOT / "workflow/alloymtl/methods/balancers").glob("[a-z]*.py")}
+    modules = {name: importlib.import_module(f"alloymtl.methods.balancers.{name}") for name in module_names}
+    assert asked == {name for name, module in modules.items() if hasattr(module, "balance")}
+    assert found["mgda"].options == modules["mgda"].OPTIONS
+
+
 def test_a_ratio_is_the_median_of_ratios_within_rounds(bench):
     forms, report = bench("forms"), bench("report")
-    times = {"naive": [100.0, 1000.0, 300.0], "hard": [5.0, 40.0, 10.0]}
-    naive, hard = report.of_forms([forms.NAIVE, forms.HARD], times)
+    seldom = forms.Form("seldom", "hard", "compiled", 10, every=2)
+    times = {"naive": [100.0, 1000.0, 300.0], "hard": [5.0, 40.0, 10.0], "seldom": [20.0, 50.0]}
+    naive, hard, other = report.of_forms([forms.NAIVE, forms.HARD, seldom], times)
+    assert (other["ratio_to_naive"], other["us_per_step"], other["met"]) == (5.5, 35, False)
+    assert (hard["rounds"], other["rounds"]) == (3, 2)
     assert (naive["ratio_to_naive"], hard["ratio_to_naive"], hard["us_per_step"]) == (1, 25, 10)
     assert hard["met"]
     bound = report.of_bound(times, [5.0, 20.0, 4.0], [1.0, 1.0, 1.0], 5e6)
@@ -101,9 +114,10 @@ def test_a_ratio_is_the_median_of_ratios_within_rounds(bench):
     process = bench("processes").Process(seconds=44.0, epochs=5, cpu_seconds=44.0, peak_memory_mb=501.0)
     whole = report.of_processes(process, process, epochs=200)
     assert whole["met"] == {"start_up_seconds": False, "peak_memory_mb": False}  # of 5 epochs the time says nothing
-    machine = {"forms": [naive, hard], "lower_bound": bound, "whole_run": whole}
+    machine = {"forms": [naive, hard, other], "lower_bound": bound, "whole_run": whole}
     ends = [line.split()[-1] for line in report.table(machine).splitlines()]
-    assert (ends.count("met"), ends.count("missed")) == (1, 3)
+    assert (ends.count("met"), ends.count("missed")) == (1, 4)
+    assert "seldom (2 of 3 rounds)" in report.table(machine)
 
 
 def test_a_job_tells_what_its_process_took(bench):

@@ -36,8 +36,8 @@ MAIN = {
 }
 EXTRA = {**MAIN, "name": "extra", "methods": ["alone", "wide"], "comparisons": [["alone", "wide"]], "levels": [20]}
 EVALUATION = {"regression": ["r2", "mae_z"], "classification": ["f1"], "alpha": 0.05, "threshold": 0.5}
-OUTPUTS = ("metrics", "runs", "relations", "gradients", "similarity", "histories", "predictions")
-FILES_OF = {"hard": ["relations", "gradients"], "wide": ["similarity"]}
+OUTPUTS = ("metrics", "runs", "relations", "gradients", "similarity", "search", "histories", "predictions")
+FILES_OF = {"hard": ["relations", "gradients"], "wide": ["similarity", "search"]}
 
 
 def cells(*experiments):
@@ -70,7 +70,10 @@ def write_run(runs, method, level, split_seed, seed):
             t: {p: {m: value(method, seed, m) for m in NAMES[k]} for p in PARTITIONS} for t, k in TASKS.items()
         },
         "best_epoch": {"density": 2, "ductile": 7},
-        "stages": {"density": {"epochs": 5, "steps": 50}, "ductile": {"epochs": 9, "steps": 27}},
+        "stages": {
+            "density": {"epochs": 5, "steps": 50, "trainings": 1},
+            "ductile": {"epochs": 9, "steps": 27, "trainings": 49},
+        },
         "seconds": 1.5,
         "engine": "reference",
         "predictions_sha256": f"{method}{seed}",
@@ -88,6 +91,9 @@ def write_run(runs, method, level, split_seed, seed):
         pd.DataFrame(lines).to_parquet(place / "gradients.parquet")
     if method == "wide":
         pd.DataFrame([{**pair, "measure": "cka", "value": 0.9}]).to_parquet(place / "similarity.parquet")
+        tried = [(n, t, 1.0 + n, 0.5, float(n), n == 1) for n in (0, 1) for t in TASKS]
+        columns = ["trial", "task", "weight", "validation_loss", "change", "kept"]
+        pd.DataFrame(tried, columns=columns).to_parquet(place / "search.parquet")
     if method == "hard":
         rows = [(t, s, 1.0 if t == s else 0.5) for t in TASKS for s in TASKS]
         pd.DataFrame(rows, columns=["task", "source", "strength"]).to_parquet(place / "relations.parquet")
@@ -178,10 +184,11 @@ def test_other_experiments_keep_what_they_ask_for(runs):
     assert set(tables["histories"]["method"]) == {"hard", "alone"}
 
 
-def test_a_run_has_one_row_with_the_longest_training_and_the_steps_of_all_its_networks(runs):
+def test_a_run_has_one_row_with_the_longest_training_the_steps_of_its_networks_and_all_trainings(runs):
     table = collected(runs)["runs"]
     assert len(table) == len(cells(MAIN, EXTRA))
     assert set(zip(table["epochs"], table["best_epoch"], table["steps"], strict=True)) == {(9, 7, 77)}
+    assert set(table["trainings"]) == {50}
     assert (table["predictions_sha256"] == table["method"] + table["seed"].astype(str)).all()
 
 
@@ -192,8 +199,10 @@ def test_gradients_and_similarity_are_those_of_the_methods_that_have_them_and_ma
     assert list(tables["gradients"])[4:] == ["epoch", "first", "second", "measure", "value", "n"]
     assert set(tables["similarity"]["method"]) == {"wide"}
     assert list(tables["similarity"])[4:] == ["first", "second", "measure", "value"]
+    assert set(tables["search"]["method"]) == {"wide"}
+    assert list(tables["search"])[4:] == ["trial", "task", "weight", "validation_loss", "change", "kept"]
     empty = collected(runs, extras={})
-    for name in ("gradients", "similarity"):
+    for name in ("gradients", "similarity", "search"):
         assert len(empty[name]) == 0
         assert empty[name].dtypes.to_dict() == tables[name].dtypes.to_dict()
 

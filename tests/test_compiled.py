@@ -51,6 +51,14 @@ KINDS = {
     "without_dropout": {"dropout": 0.0},
     "three_layers": {"hidden": [9, 7, 5]},
     "one_layer_structured": {"method": "structured", "hidden": [6], "parts": {"balancer": "pcgrad"}},
+    "automatic": {"parts": {"optimiser": "automatic"}},
+    "structured_automatic": {"method": "structured", "parts": {"optimiser": "automatic", "balancer": "ngdiff"}},
+    "soft_automatic": {"method": "soft", "parts": {"optimiser": "automatic", "loss": "bmc"}},
+    "flat": {"parts": {"optimiser": "flat"}, "diagnostics": GRADIENTS},
+    "flat_cagrad": {"parts": {"optimiser": "flat", "balancer": "cagrad", "sampler": "stratified"}},
+    "flat_famo": {"parts": {"optimiser": "flat", "balancer": "famo", "loss": "bmc"}},
+    "flat_fds": {"parts": {"optimiser": "flat", "balancer": "upgrad", "smoothing": "fds"}},
+    "structured_flat": {"method": "structured", "parts": {"optimiser": "flat", "balancer": "imtl_g"}},
     **{f"balanced by {name}": {"parts": {"balancer": name}} for name in components.names("balancer")},
 }
 SINGLE = {"independent", "transfer"}
@@ -215,6 +223,9 @@ def differences(compiled, reference, training, run):
         for gram, expected in zip(compiled.grams, reference.grams, strict=True):
             np.testing.assert_array_equal(np.isnan(gram), np.isnan(expected))
             found["gram"] = max(found.get("gram", 0), apart(np.nan_to_num(gram), np.nan_to_num(expected)))
+        for multipliers, expected in zip(compiled.multipliers, reference.multipliers, strict=True):
+            found["multipliers"] = max(found.get("multipliers", 0), apart(multipliers, expected))
+        found["rate"] = abs(compiled.learning_rate() / reference.learning_rate() - 1)
         steps += len(arguments[0])
     found["gradient"] = gradients_apart(compiled, reference)
     found["parameters"] = apart(compiled.parameters(), network_of(reference))
@@ -225,6 +236,9 @@ def differences(compiled, reference, training, run):
         found["sigma"] = apart(compiled.sigma, sigma.detach().numpy())
     if compiled.asks is not None:
         found["balancer"] = apart(compiled.balancer_state, reference.state)
+        second = getattr(reference.stepper, "second", None)
+        if second is not None:
+            found["second"] = apart(compiled.state.second, second)
     if compiled.smoothing is not None:
         found["smoothing"] = apart(compiled.smoothing.state(), reference.smoothing.state())
     x = training.x.astype(compiled.w.dtype)

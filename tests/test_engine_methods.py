@@ -328,7 +328,8 @@ def test_arms_of_transfer_differ_in_their_backbone_alone(baseline, tmp_path):
         run = a_run("transfer", options=options)
         stages = transfer.stages(["a", "b", "c"], dataset.sizes(), run.parts["architecture"].options)
         source = {"a": {k: np.array(v + 1) for k, v in an_engine(run, *labelled_rows()).backbone().items()}}
-        starts[arm] = job._loop(run, dataset, stages[1], [1], source.get(stages[1].start)).engine.parameters()
+        start = source.get(stages[1].start)
+        starts[arm] = job._loop(run, dataset, stages[1], [1], start, np.ones(1)).engine.parameters()
     for name in starts["frozen"]:
         same_start = np.array_equal(starts["frozen"][name], starts["scratch"][name])
         assert same_start == name.startswith("heads"), name

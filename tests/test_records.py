@@ -107,7 +107,7 @@ def write_run(study, run, features):
             for t in run.tasks
         },
         "best_epoch": {t.name: 2 for t in run.tasks},
-        "stages": {"all": {"epochs": 5, "steps": 50}},
+        "stages": {"all": {"epochs": 5, "steps": 50, "trainings": 1}},
         "seconds": 1.5,
         "engine": "reference",
         "versions": {"python": "3", "numpy": "2"},

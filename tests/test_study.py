@@ -19,8 +19,8 @@ from alloymtl.run import Run
 from alloymtl.study import Study
 
 REPOSITORY = Path(__file__).parents[1]
-PAPER = "paper.yaml"  # no study: what the others include
-CONFIGS = sorted(p.name for p in (REPOSITORY / "config").glob("*.yaml") if p.name != PAPER)
+INCLUDED = {"paper.yaml", "balancers.yaml"}  # no studies: what the others include
+CONFIGS = sorted(p.name for p in (REPOSITORY / "config").glob("*.yaml") if p.name not in INCLUDED)
 LABELS = {"resistivity": "resistivity (μΩ·cm)", "hardness": "hardness (GPa)", "amorphous": "amorphous (0/1)"}
 
 

@@ -13,8 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from alloymtl import components
 from alloymtl.methods.balancers import pcgrad
-from alloymtl.methods.balancers._faces import smallest_norm
-from alloymtl.methods.balancers._gram import eigen
+from alloymtl.methods.balancers._gram import eigen, shortest
 from alloymtl.methods.balancers.imgrad import lowest
 from alloymtl.training.compiled.engine import compiled_balancer
 
@@ -196,7 +195,7 @@ def test_static_weights_by_size_come_before_it_if_asked_for(name):
     assert (module.coefficients(SIZES, module.OPTIONS) == 1).all()
     weighted = module.coefficients(SIZES, {**module.OPTIONS, "power": 1.0})
     assert weighted == pytest.approx([1, 65.485, 62.3667], rel=1e-5)
-    scope = "last" if name in {*BY_LOSS, "gradient_norm"} else "shared"
+    scope = "none" if name in BY_LOSS else "last" if name == "gradient_norm" else "shared"
     assert scope == module.GRADIENTS
 
 
@@ -585,8 +584,8 @@ IMGRAD = oracle("imgrad")
 def test_imgrad_agrees_with_the_exact_solution(inputs, expected):
     gradients, tolerance = np.array(inputs["gradients"]), IMGRAD["tolerance"]
     n = len(gradients)
-    gram = gradients @ gradients.T
-    assert smallest_norm(gram / gram.max()) == pytest.approx(expected["min_norm_weights"], **tolerance)
+    every = np.ones(n, dtype=bool)
+    assert shortest(gradients @ gradients.T, every) == pytest.approx(expected["min_norm_weights"], **tolerance)
     for case in expected["by_alpha"]:
         shared, heads = Balancer("imgrad", n, c=case["alpha"]).step(gradients=gradients)
         assert shared @ gradients == pytest.approx(np.array(case["paper"]["direction"]), **tolerance)
@@ -607,7 +606,7 @@ def simplex(n, parts):
 @given(task_gradients(1, 4))
 def test_no_point_of_the_hull_is_shorter_than_the_shortest(gradients):
     gram = gradients @ gradients.T / max((gradients**2).sum(1).max(), 1e-30)
-    w = smallest_norm(gram)
+    w = shortest(gram, np.ones(len(gram), dtype=bool))
     assert (w >= 0).all()
     assert w.sum() == pytest.approx(1)
     # at the point of smallest norm every gradient's product with it is at least its squared norm
@@ -618,7 +617,8 @@ def test_no_point_of_the_hull_is_shorter_than_the_shortest(gradients):
 @given(task_gradients(1, 4, zero=False), st.integers(0, 2**32), st.floats(0, 2))
 def test_no_weights_lie_lower_than_the_lowest(gradients, seed, pull):
     gram = gradients @ gradients.T / (gradients**2).sum(1).max()
-    if smallest_norm(gram) @ gram @ smallest_norm(gram) < 1e-9:
+    w = shortest(gram, np.ones(len(gram), dtype=bool))
+    if w @ gram @ w < 1e-9:
         pull = 0.0
     linear = gram @ np.random.default_rng(seed).dirichlet(np.ones(len(gram)))
 
@@ -643,3 +643,16 @@ def test_with_no_radius_imgrad_is_the_mean_gradient():
     gradients = np.random.default_rng(0).normal(size=(3, 6))
     assert Balancer("imgrad", 3, c=0).step(gradients=gradients) == pytest.approx(1 / 3)
     assert Balancer("imgrad", 3, c=0, variant="released").step(gradients=gradients) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("variant", ["paper", "released"])
+def test_gradients_that_are_opposed_but_for_single_precision_are_opposed_to_imgrad(variant):
+    """The shortest vector of their hull is rounding, whose cosine with the mean means nothing."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        n = rng.integers(2, 5)
+        exact = rng.normal(size=(n, 8)) * 10.0 ** rng.integers(-1, 2, size=(n, 1))
+        exact[1] = -rng.uniform(0.1, 3) * exact[0]
+        rounded = exact.astype(np.float32).astype(float)
+        found, expected = (Balancer("imgrad", n, variant=variant).step(gradients=g)[0] @ g for g in (rounded, exact))
+        assert found == pytest.approx(expected, abs=1e-3 * np.linalg.norm(expected))

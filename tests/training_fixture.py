@@ -42,7 +42,8 @@ TASKS = (Target("a", "regression", "none"), Target("b", "regression", "none"), T
 
 def a_run(method="hard", seed=1, tasks=TASKS, parts=(), options=(), diagnostics=(), **training):
     """A run of an architecture with its options; ``parts`` names other parts than the plain ones by kind."""
-    names = {"loss": "mse", "smoothing": "none", "balancer": "inverse_size", "sampler": "uniform", **dict(parts)}
+    plain = {"loss": "mse", "smoothing": "none", "balancer": "inverse_size", "sampler": "uniform", "optimiser": "adam"}
+    names = {**plain, **dict(parts)}
     made = {kind: Part(kind, name, components.resolve(kind, name, {}, "test")) for kind, name in names.items()}
     made["architecture"] = Part("architecture", method, {**OPTIONS[method], **dict(options)})
     settings = {**TRAINING, **training}

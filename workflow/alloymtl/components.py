@@ -1,14 +1,16 @@
 """What a method is made of: finding its parts by name, and their options, without importing them.
 
-A part (an architecture, a loss, a smoothing, a balancer, a sampler) is one file in the folder of its kind, named in the
-config by the file's name. What a config must know of it are literals at the top of that file, which are read from the
-source text, so that checking a config costs milliseconds and needs no torch:
+A part (an architecture, a loss, a smoothing, a balancer, a sampler, an optimiser) is one file in the folder of its
+kind, named in the config by the file's name. What a config must know of it are literals at the top of that file, which
+are read from the source text, so that checking a config costs milliseconds and needs no torch:
 
 - ``OPTIONS``: its options and their defaults; ``CHOICES``: the values that an option may take, where it lists them;
 - ``EXTRAS``: the files that it adds to a run;
 - ``SHARED = False``: an architecture in which no parameter serves several tasks;
-- ``GRADIENTS``: a balancer that weighs the tasks by their gradients on shared parameters;
-- ``FORM``: the form of an architecture or a loss, by which an engine knows how to compute it.
+- ``GRADIENTS``: a balancer that is asked in each step; which of the tasks' gradients it looks at: those of the
+  ``last`` shared linear map, of all ``shared`` parameters, or ``none`` but the losses;
+- ``FAMILY``: a balancer whose direction others have too, and what they have in common;
+- ``FORM``: the form of an architecture, a loss or an optimiser, by which an engine knows how to compute it.
 """
 
 from __future__ import annotations
@@ -53,15 +55,23 @@ def check_together(parts: Mapping[str, Part], key: str) -> None:
         key: config key of the method, to name in an error.
 
     Raises:
-        UserError: a part acts on what the tasks share, and the architecture shares nothing.
+        UserError: a part acts on what the tasks share, and the architecture shares nothing; or an optimiser does not
+            know the gradients that the balancer looks at.
     """
-    architecture, balancer, smoothing = (parts[kind].name for kind in ("architecture", "balancer", "smoothing"))
+    kinds = ("architecture", "balancer", "smoothing", "optimiser")
+    architecture, balancer, smoothing, optimiser = (parts[kind].name for kind in kinds)
+    by_gradients = "GRADIENTS" in _constants("optimiser", optimiser)
     if shares(architecture):
+        if by_gradients and _constants("balancer", balancer).get("GRADIENTS") == "last":
+            what = f"optimiser {optimiser!r} has no gradients of the last shared map alone, as {balancer!r} wants them."
+            raise UserError(f"{key}.optimiser", what, "take another balancer, or leave this key out.")
         return
     what = f"acts on what the tasks share, and architecture {architecture!r} shares nothing."
     mend = "take another architecture, or leave this key out."
     if "GRADIENTS" in _constants("balancer", balancer):
         raise UserError(f"{key}.balancer", f"balancer {balancer!r} {what}", mend)
+    if by_gradients:
+        raise UserError(f"{key}.optimiser", f"optimiser {optimiser!r} {what}", mend)
     if smoothing != NO_SMOOTHING:
         raise UserError(f"{key}.smoothing", f"smoothing {smoothing!r} {what}", mend)
 

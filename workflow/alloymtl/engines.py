@@ -16,6 +16,7 @@ CPU, CUDA = "cpu", "cuda"
 FORMS = {
     "architecture": ("shared", "soft", "structured"),
     "loss": ("squared", "contrast", "mixture"),
+    "optimiser": ("adam", "automatic", "flat"),
 }
 """Forms of parts that the compiled engine knows how to compute. The reference engine has a module for each form."""
 

@@ -91,10 +91,15 @@ def read_json(path: str | Path) -> Any:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_parquet(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as Parquet without its index; the same table always gives the same bytes."""
+def write_parquet(path: str | Path, table: pd.DataFrame) -> str:
+    """Write a table as Parquet without its index; the same table always gives the same bytes.
+
+    Returns:
+        Checksum of the bytes that were written, which another process may have replaced since.
+    """
     with atomic(path) as temporary:
         table.to_parquet(temporary, engine="pyarrow", index=False, compression="zstd")
+        return sha256(temporary)
 
 
 def read_parquet(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:

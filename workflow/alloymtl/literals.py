@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LITERALS = ("OPTIONS", "CHOICES", "EXTRAS", "SHARED", "GRADIENTS", "FORM")
+LITERALS = ("OPTIONS", "CHOICES", "EXTRAS", "SHARED", "GRADIENTS", "FORM", "FAMILY")
 
 
 @cache

@@ -22,7 +22,10 @@ FOLDERS = {
     "smoothing": "methods/smoothing",
     "balancer": "methods/balancers",
     "sampler": "methods/samplers",
+    "optimiser": "methods/optimisers",
 }
+REFERENCE_FOLDERS = {"architecture": "networks", "loss": "losses", "optimiser": "optimisers"}
+"""Where the reference engine has its modules for the forms of a kind of part."""
 
 
 def run_folder(method: str, level: Level, split_seed: int, seed: int) -> str:
@@ -38,7 +41,7 @@ def engine_module(training: Mapping[str, Any]) -> str:
 def modules(parts: Mapping[str, Part], training: Mapping[str, Any]) -> list[str]:
     """Dotted modules that a method asks for by name: its parts, its engine, and what the engine computes them by.
 
-    The reference engine has a module for each form of network and of loss, of which a method needs one each.
+    The reference engine has a module for each form of network, loss and optimiser, of which a method needs one each.
 
     Args:
         parts: by kind.
@@ -46,12 +49,12 @@ def modules(parts: Mapping[str, Part], training: Mapping[str, Any]) -> list[str]
     """
     found = [*(part.module for part in parts.values()), engine_module(training)]
     if training["engine"] == "reference":
-        found += [reference_module("networks", parts["architecture"]), reference_module("losses", parts["loss"])]
+        found += [reference_module(folder, parts[kind]) for kind, folder in REFERENCE_FOLDERS.items()]
     return found
 
 
 def reference_module(folder: str, part: Part) -> str:
-    """Dotted module by which the reference engine computes a part: ``networks`` of architectures, ``losses``."""
+    """Dotted module by which the reference engine computes a part, in one of ``REFERENCE_FOLDERS``."""
     return f"alloymtl.training.reference.{folder}.{part.form}"
 
 

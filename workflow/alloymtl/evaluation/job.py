@@ -57,9 +57,12 @@ def score(predictions: pd.DataFrame, data: Dataset, threshold: float) -> dict[st
 
 
 def commit() -> str | None:
-    """The git commit of the code, with ``+`` if files differ from it; None outside a checkout."""
+    """The git commit of the code, with ``+`` if files differ from it; None outside a checkout, or without git."""
     where = Path(__file__).parent
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=where, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=where, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
     if found.returncode:
         return None
     changed = subprocess.run(["git", "status", "--porcelain"], cwd=where, capture_output=True, text=True, check=False)
@@ -101,7 +104,10 @@ def record(run: Run, data: Dataset, outcome: Outcome, inputs: Mapping[str, str],
         seconds: that this process took.
     """
     of_task = {task: fit for label, fit in outcome.fits.items() for task in label.split("+")}
-    stages = {name: {"epochs": fit.epochs, "steps": fit.steps} for name, fit in outcome.fits.items()}
+    stages = {
+        name: {"epochs": fit.epochs, "steps": fit.steps, "trainings": fit.trainings}
+        for name, fit in outcome.fits.items()
+    }
     labels = outcome.predictions.groupby(["task", "partition"]).size()
     return {
         "specification": run.to_dict(),
@@ -175,6 +181,7 @@ def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[s
     checksums = {name: sha256(path) for name, path in sorted(inputs.items())}
     if text := finished_before(run, checksums, folder):
         write_text(outputs["record"], text)
+        forget(folder)
         log.info("%s had finished before; its files are whole and stay", run.folder)
         return
     (folder / TWIN).unlink(missing_ok=True)
@@ -191,12 +198,12 @@ def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[s
     content = record(run, data, outcome, checksums, time.monotonic() - began)
     history = pd.concat([pd.DataFrame(fit.history) for fit in outcome.fits.values()], ignore_index=True)
     tables = {"predictions": outcome.predictions, "history": history, **outcome.extras}
-    files = sorted(outputs.keys() - {"record"})
-    for name in files:
+    written = {}
+    for name in sorted(outputs.keys() - {"record"}):
         if name not in tables or tables[name].empty:
             what = f"nothing to write to {name}.parquet: this run has a single task in each network."
             raise UserError(run.folder, what, "leave this method or diagnostic out of a study of one task.")
-        write_parquet(outputs[name], tables[name])
-    write_json(folder / TWIN, sealed({**content, FILES: {name: sha256(outputs[name]) for name in files}}))
+        written[name] = write_parquet(outputs[name], tables[name])
+    write_json(folder / TWIN, sealed({**content, FILES: written}))
     write_again(folder / TWIN, outputs["record"])
     forget(folder)

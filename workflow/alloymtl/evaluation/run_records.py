@@ -31,6 +31,7 @@ RUNS = pa.schema(
         ("epochs", pa.int64()),
         ("best_epoch", pa.int64()),
         ("steps", pa.int64()),
+        ("trainings", pa.int64()),
         ("seconds", pa.float64()),
         ("engine", pa.string()),
         ("predictions_sha256", pa.string()),
@@ -127,8 +128,11 @@ def check(record: Mapping[str, Any], cell: Cell, tasks: Mapping[str, str], where
     same_names(metrics, tasks, "metrics", "task", where)
 
 
-def course(record: Mapping[str, Any], where: Path) -> tuple[int, int, int, float, str, str]:
-    """Of one run: epochs and best epoch (of the network or task with most), steps of all its networks, and the rest.
+def course(record: Mapping[str, Any], where: Path) -> tuple[int, int, int, int, float, str, str]:
+    """The course of one run, as the columns of ``RUNS`` have it after the cell.
+
+    Epochs and best epoch are of the network or task with most, steps of all networks that were kept; trainings count
+    all that were trained.
 
     Args:
         record: the run record.
@@ -143,6 +147,7 @@ def course(record: Mapping[str, Any], where: Path) -> tuple[int, int, int, float
             max(int(stage["epochs"]) for stage in stages),
             max(int(epoch) for epoch in record["best_epoch"].values()),
             sum(int(stage["steps"]) for stage in stages),
+            sum(int(stage["trainings"]) for stage in stages),
             float(record["seconds"]),
             str(record["engine"]),
             str(record["predictions_sha256"]),

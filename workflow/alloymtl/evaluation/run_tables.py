@@ -36,6 +36,16 @@ HISTORY = pa.schema(
 RELATIONS = pa.schema([("task", pa.string()), ("source", pa.string()), ("strength", pa.float64())])
 PAIR = pa.schema([("first", pa.string()), ("second", pa.string()), ("measure", pa.string()), ("value", pa.float64())])
 GRADIENTS = pa.schema([("epoch", pa.int64()), *PAIR, ("n", pa.int64())])
+SEARCH = pa.schema(
+    [
+        ("trial", pa.int64()),
+        ("task", pa.string()),
+        ("weight", pa.float64()),
+        ("validation_loss", pa.float64()),
+        ("change", pa.float64()),
+        ("kept", pa.bool_()),
+    ]
+)
 
 Reader = Callable[[bytes, Path, Mapping[str, str]], pa.Table]
 """Reads one table of a run from the bytes of its file, given where that lies and the kind of each task."""
@@ -96,6 +106,19 @@ def read_similarity(content: bytes, path: Path, tasks: Mapping[str, str]) -> pa.
         UserError: as ``read_gradients``.
     """
     return _pairs(_read(content, path, PAIR), path, tasks)
+
+
+def read_search(content: bytes, path: Path, tasks: Mapping[str, str]) -> pa.Table:
+    """What one run tried before it kept what it is: weights and validation loss of each task in each trial.
+
+    Raises:
+        UserError: as ``read_test_predictions``; or not one trial is the one that was kept.
+    """
+    table = _read(content, path, SEARCH)
+    same_names(pc.unique(table["task"]).to_pylist(), tasks, "search", "task", path)
+    if pc.sum(table["kept"]).as_py() != len(tasks):
+        raise UserError(str(path), "search does not say which trial was kept.", RETRAIN)
+    return table
 
 
 def same_names(found: Any, expected: Any, what: str, kind: str, where: Path) -> None:
@@ -160,5 +183,6 @@ EXTRAS: Mapping[str, tuple[pa.Schema, Reader]] = {
     "relations": (RELATIONS, read_relations),
     "gradients": (GRADIENTS, read_gradients),
     "similarity": (PAIR, read_similarity),
+    "search": (SEARCH, read_search),
 }
 """Files that a method's parts or diagnostics add to a run, each a table of the study under the same name."""

@@ -37,5 +37,5 @@ def load(path: Path, key: str) -> tuple[dict[str, Any], dict[str, np.ndarray]] |
             if meta.pop("key") != key:
                 return None
             return meta, {name: content[name] for name in content.files if name != "meta"}
-    except (zipfile.BadZipFile, ValueError, KeyError, OSError):
+    except (zipfile.BadZipFile, ValueError, KeyError, OSError, EOFError):
         return None  # a damaged checkpoint costs time, never correctness: the run starts over

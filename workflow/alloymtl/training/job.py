@@ -22,6 +22,7 @@ from alloymtl.training import similarity
 from alloymtl.training.dataset import Dataset
 from alloymtl.training.interruption import Asked, never
 from alloymtl.training.loop import Fit, Loop, Observer, Plan
+from alloymtl.training.search import search
 from alloymtl.training.streams import stream
 
 SCORED = ("validation", "test")
@@ -38,7 +39,7 @@ class Outcome:
         predictions: alloy, task, partition, target, prediction; the study's units, or probability of class 1.
         extras: tables that the method's architecture or the run's diagnostics add, by file name without ending:
             ``relations`` (task, source, strength), ``similarity`` (first, second, measure, value), ``gradients``
-            (epoch, first, second, measure, value, n).
+            (epoch, first, second, measure, value, n), ``search`` (trial, task, weight, validation_loss, change, kept).
         engine: name of the engine that took the steps.
     """
 
@@ -94,10 +95,21 @@ def train(
     started = {stage.start for stage in stages}
     for stage in stages:
         columns = [names.index(name) for name in stage.tasks]
-        with observe(stage.label) as observer:
-            loop = _loop(run, data, stage, columns, backbones.get(stage.start))
-            saved = folder / f"{stage.label}{CHECKPOINT}"
-            fits[stage.label] = loop.run(observer, saved, key, checkpoint_seconds, asked_to_stop)
+        start = backbones.get(stage.start)
+        candidates = _candidates(run, data.sizes()[columns])
+
+        def make(weights: np.ndarray, stage: Stage = stage, columns: list[int] = columns, start: Any = start) -> Loop:
+            return _loop(run, data, stage, columns, start, weights)
+
+        def fit(loop: Loop, number: int, stage: Stage = stage, several: bool = len(candidates) > 1) -> None:
+            # A candidate's checkpoint stays when it is done, so that a run that is killed goes on with the next.
+            name = f"{stage.label}-{number}" if several else stage.label
+            with observe(stage.label) as observer:
+                loop.run(observer, folder / f"{name}{CHECKPOINT}", key, checkpoint_seconds, asked_to_stop)
+
+        loop, tried = search(importlib.import_module(run.parts["balancer"].module), candidates, make, fit)
+        fits[stage.label] = loop.fit
+        lines.setdefault("search", []).extend(tried)
         predictions += _predict(loop, data, columns)
         if stage.label in started:
             backbones[stage.label] = loop.engine.backbone()
@@ -106,7 +118,7 @@ def train(
     return Outcome(
         fits=fits,
         predictions=pd.concat(predictions, ignore_index=True),
-        extras={name: pd.DataFrame(found) for name, found in lines.items()},
+        extras={name: pd.DataFrame(found) for name, found in lines.items() if found},
         engine=loop.engine.name,
     )
 
@@ -117,11 +129,26 @@ def forget(folder: Path) -> None:
         checkpoint.unlink(missing_ok=True)
 
 
-def _loop(run: Run, data: Dataset, stage: Stage, columns: list[int], start: dict[str, np.ndarray] | None) -> Loop:
+def _candidates(run: Run, sizes: np.ndarray) -> list[np.ndarray]:
+    """Static weights of the tasks' losses to train with: those of the balancer, or all that it wants to try."""
+    balancer = run.parts["balancer"]
+    module = importlib.import_module(balancer.module)
+    if hasattr(module, "candidates"):
+        return module.candidates(sizes, balancer.options)
+    return [module.coefficients(sizes, balancer.options)]
+
+
+def _loop(
+    run: Run,
+    data: Dataset,
+    stage: Stage,
+    columns: list[int],
+    start: dict[str, np.ndarray] | None,
+    coefficients: np.ndarray,
+) -> Loop:
     rows = data.training_rows(columns)
     validation = data.rows("validation", columns)
-    balancer, sampler = run.parts["balancer"], run.parts["sampler"]
-    coefficients = importlib.import_module(balancer.module).coefficients(data.sizes()[columns], balancer.options)
+    sampler = run.parts["sampler"]
     gradients = run.diagnostics.get("gradients")
     engine = importlib.import_module(engine_module(run.training)).Engine(
         rows=rows,

@@ -35,6 +35,7 @@ class Engine(Protocol):
     units: int
     n_draws: int
     grams: list[np.ndarray]
+    multipliers: list[np.ndarray]
 
     def epoch(self, batches: Sequence[np.ndarray], keep: np.ndarray, draws: np.ndarray, number: int) -> np.ndarray:
         """Take the steps of one epoch; mean plain training loss of each task."""
@@ -59,6 +60,9 @@ class Engine(Protocol):
 
     def set_learning_rate(self, rate: float) -> None:
         """Learning rate of the steps to come."""
+
+    def learning_rate(self) -> float:
+        """Learning rate of the last step."""
 
     def parameters(self) -> dict[str, np.ndarray]:
         """A copy of all parameters and running statistics."""
@@ -92,6 +96,7 @@ class Fit:
         steps: optimiser steps taken.
         task_steps: steps whose batch held a labelled row of the task.
         spent: seconds that earlier processes trained, up to the checkpoint that this one went on from.
+        trainings: how many times a network was trained for it; the numbers above are of the one that was kept.
     """
 
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -101,6 +106,7 @@ class Fit:
     steps: int = 0
     task_steps: dict[str, int] = field(default_factory=dict)
     spent: float = 0.0
+    trainings: int = 1
 
 
 @dataclass(frozen=True)
@@ -177,9 +183,10 @@ class Loop:
             joint = self._epoch(epoch)
             observer.update(epoch, {"validation loss": joint})
             if reason := asked_to_stop():
-                self._save(checkpoint_path, key, began)
+                whole = self._save(checkpoint_path, key, began)
                 where = f"{'+'.join(self.plan.tasks)}, seed {self.plan.seed}"
-                raise UserError(where, f"stopped by {reason} after epoch {epoch}.", "start again; it goes on there.")
+                mend = "start again; it goes on there." if whole else "make room and start again."
+                raise UserError(where, f"stopped by {reason} after epoch {epoch}.", mend)
             if time.monotonic() - saved >= checkpoint_seconds:
                 self._save(checkpoint_path, key, began)
                 saved = time.monotonic()
@@ -226,8 +233,8 @@ class Loop:
         dropout_rng = stream(plan.seed, plan.tasks, "dropout", epoch)
         keep = dropout_keep(dropout_rng, rows, self.engine.units, settings["dropout"])
         draws = stream(plan.seed, plan.tasks, "balancer", epoch).random((len(batches), self.engine.n_draws))
-        rate = self.plateau.learning_rate
         train_losses = self.engine.epoch(batches, keep, draws, epoch)
+        rate = self.engine.learning_rate()
         validation_losses = self.engine.losses(*plan.validation)
         joint = float((self._validation_weights() * validation_losses).sum())
         if not math.isfinite(joint):
@@ -260,8 +267,8 @@ class Loop:
         counts = (~np.isnan(self.plan.validation[1])).sum(0)
         return self.plan.coefficients * counts / counts.sum()
 
-    def _save(self, path: Path, key: str, began: float) -> None:
-        """Write a checkpoint; where there is no room for one, say so and go on."""
+    def _save(self, path: Path, key: str, began: float) -> bool:
+        """Write a checkpoint; where there is no room for one, say so and go on. Whether it was written."""
         stopping = {goal: asdict(values) for goal, values in self.stopping.items()}
         fit = {**asdict(self.fit), "spent": self.fit.spent + time.monotonic() - began}
         meta = {"fit": fit, "plateau": asdict(self.plateau), "stopping": stopping}
@@ -272,6 +279,8 @@ class Loop:
             checkpoint.save(path, key, meta, arrays)
         except UserError as no_room:
             log.warning("%s", no_room)
+            return False
+        return True
 
     def _resume(self, path: Path, key: str) -> None:
         found = checkpoint.load(path, key)

@@ -20,6 +20,7 @@ class Measured(Protocol):
     """What a probe asks of an engine."""
 
     grams: list[np.ndarray]
+    multipliers: list[np.ndarray]
 
     def task_gradients(self, rows: np.ndarray) -> np.ndarray:
         """Gradient of each task's loss on the shared parameters (tasks x numbers) for one large batch."""
@@ -36,9 +37,10 @@ def measure(
     """All measures of one epoch: epoch, first, second, measure, value, n.
 
     ``cosine`` and ``cosine_sd`` are mean and sample SD over the measured steps that held both tasks (n of them; none,
-    no line). In every ``epoch_interval``-th epoch, and the first, ``cosine_large`` is that of the large batch and
-    ``product_halves`` the unbiased inner product from its halves (see ``product_of_all_rows``); n is the smaller task's
-    rows in the batch.
+    no line). Of a task by itself, where first is second, ``norm`` is the mean length of its gradient on the shared
+    parameters over the measured steps that held it, and ``norm_scaled`` that of what the balancer made of it. In every
+    ``epoch_interval``-th epoch, and the first, ``cosine_large`` is that of the large batch and ``product_halves`` the
+    unbiased inner product from its halves (see ``product_of_all_rows``); n is the smaller task's rows in the batch.
 
     Args:
         engine: after its epoch.
@@ -48,7 +50,7 @@ def measure(
         epoch: number of the epoch, from 1.
         rng: draws the large batch.
     """
-    lines = list(_of_steps(engine.grams, tasks))
+    lines = [*_of_steps(engine.grams, tasks), *_norms(engine.grams, engine.multipliers, tasks)]
     if epoch == 1 or epoch % settings["epoch_interval"] == 0:
         lines += _of_large_batch(engine, labelled, tasks, settings["rows"], rng)
     return [{"epoch": epoch, **line} for line in lines]
@@ -69,6 +71,20 @@ def _of_steps(grams: Sequence[np.ndarray], tasks: Sequence[str]) -> Iterator[dic
             yield _line(tasks, a, b, "cosine", cosine.mean(), len(cosine))
         if len(cosine) > 1:
             yield _line(tasks, a, b, "cosine_sd", cosine.std(ddof=1), len(cosine))
+
+
+def _norms(
+    grams: Sequence[np.ndarray], multipliers: Sequence[np.ndarray], tasks: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    if not grams:
+        return
+    norms = np.sqrt(np.maximum(np.diagonal(np.stack(grams), axis1=1, axis2=2), 0))
+    scaled = norms * np.abs(np.stack(multipliers))
+    for a in range(len(tasks)):
+        there = np.isfinite(norms[:, a])
+        if there.any():
+            yield _line(tasks, a, a, "norm", norms[there, a].mean(), there.sum())
+            yield _line(tasks, a, a, "norm_scaled", scaled[there, a].mean(), there.sum())
 
 
 def halves(labelled: np.ndarray, rows: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

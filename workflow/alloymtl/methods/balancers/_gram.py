@@ -160,6 +160,45 @@ def nonnegative(matrix: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 
 @register_jitable
+def shortest(gram: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Weights (tasks,) of the shortest vector in the convex hull of some gradients: not negative, of sum 1.
+
+    Where a gradient is zero, so is that vector, and the weight is that gradient's, or shared by all like it.
+
+    Args:
+        gram: inner products of the tasks' gradients (tasks x tasks).
+        present: whose gradients span the hull (tasks,); the others' weights are 0.
+    """
+    weights = np.zeros(len(present))
+    tasks = directed(gram, present)
+    n_present, n = 0, len(tasks)
+    for i in range(len(present)):
+        if present[i]:
+            n_present += 1
+    if n < n_present:
+        for i in range(len(present)):
+            if present[i] and not gram[i, i] >= NO_DIRECTION:
+                weights[i] = 1.0 / (n_present - n)
+        return weights
+    if n == 0:
+        return weights
+    norms = norms_of(gram, tasks)
+    cosines = cosines_of(gram, tasks, norms)
+    # The constraint is that x / norm sums to 1. It enters as one more coordinate of the gradients, which those of
+    # nonnegative least squares are to bring to 1: what they leave is the shortest vector, but for its length.
+    shares = norms.min() / norms
+    for a in range(n):
+        for b in range(n):
+            cosines[a, b] += shares[a] * shares[b]
+    found = nonnegative(cosines, shares) * shares
+    total = found.sum()
+    if total > 0:
+        for a in range(n):
+            weights[tasks[a]] = found[a] / total
+    return weights
+
+
+@register_jitable
 def eigen(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues, not sorted, and eigenvectors (columns) of a Gram matrix, by Jacobi's rotations.
 

@@ -28,7 +28,7 @@ from alloymtl.methods.balancers._common import coefficients, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses, positive, share, softmax
 
 OPTIONS = {"rate": 0.025, "decay": 0.001, "power": 0.0}
-GRADIENTS = "last"
+GRADIENTS = "none"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

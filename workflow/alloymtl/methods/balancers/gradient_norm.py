@@ -26,6 +26,7 @@ from alloymtl.methods.balancers._multipliers import of_losses
 
 OPTIONS = {"smoothing": 0.0, "power": 0.0}
 GRADIENTS = "last"
+FAMILY = "normalised sum"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

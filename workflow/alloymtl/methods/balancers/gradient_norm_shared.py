@@ -9,6 +9,7 @@ from alloymtl.methods.balancers import gradient_norm
 
 OPTIONS = {"smoothing": 0.0, "power": 0.0}
 GRADIENTS = "shared"
+FAMILY = "normalised sum"
 
 coefficients = gradient_norm.coefficients
 settings = gradient_norm.settings

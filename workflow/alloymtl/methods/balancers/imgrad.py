@@ -13,9 +13,10 @@ The paper's direction is of the mean's size, so the heads get the same 1 / (task
 backbone stays that of the plain sum; in the released variant they get 1.
 
 Absent tasks: the problem is that of the tasks present. A gradient of zero is a gradient like any: then g_m is zero.
-Where g_m is zero the cosine counts as 0, its limit; where ||g_w|| or g_0 is, the direction is g_0.
+Where g_m is zero to the precision of gradients, the cosine counts as 0, its limit; where ||g_w|| or g_0 is, the
+direction is g_0.
 
-Both problems are solved exactly, on every face of the simplex.
+Both problems are solved exactly: that of g_m as by MGDA, that of w on each of the 2 ** tasks - 1 faces of the simplex.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws
-from alloymtl.methods.balancers._faces import members, smallest_norm, solve_in_place
-from alloymtl.methods.balancers._gram import quadratic
+from alloymtl.methods.balancers._gram import ROUNDING, quadratic, shortest, solve_on
 
 OPTIONS = {"c": 0.8, "variant": "paper", "power": 0.0}
 CHOICES = {"variant": ["paper", "released"]}
@@ -49,6 +49,17 @@ def settings(options: Mapping[str, Any]) -> np.ndarray:
 
 
 @register_jitable
+def _members(face: int, n: int) -> np.ndarray:
+    """Tasks that a face, given as a number whose binary digits tell who belongs to it, lets take part."""
+    found, count = np.zeros(n, dtype=np.int64), 0
+    for i in range(n):
+        if (face >> i) & 1:
+            found[count] = i
+            count += 1
+    return found[:count]
+
+
+@register_jitable
 def lowest(gram: np.ndarray, linear: np.ndarray, pull: float) -> np.ndarray:
     """Weights, not negative and of sum 1, that minimise linear . w + pull * sqrt(w' gram w).
 
@@ -65,30 +76,23 @@ def lowest(gram: np.ndarray, linear: np.ndarray, pull: float) -> np.ndarray:
     n = len(gram)
     best, least = np.zeros(n), np.inf
     for face in range(1, 2**n):
-        chosen = members(face, n)
-        m = len(chosen)
+        chosen = _members(face, n)
         w = np.zeros(n)
-        if m == 1:
+        if len(chosen) == 1:
             w[chosen[0]] = 1.0
         else:
-            matrix, right = np.zeros((m, m)), np.ones((m, 2))
-            for i in range(m):
-                right[i, 1] = linear[chosen[i]]
-                for j in range(m):
-                    matrix[i, j] = gram[chosen[i], chosen[j]]
-            if not solve_in_place(matrix, right):
+            of_ones, of_linear = solve_on(gram, np.ones(n), chosen), solve_on(gram, linear, chosen)
+            if len(of_ones) == 0:
                 continue
-            ones, mixed, own = 0.0, 0.0, 0.0
-            for i in range(m):
-                ones += right[i, 0]
-                mixed += right[i, 1]
-                own += linear[chosen[i]] * right[i, 1]
+            ones, mixed, own = of_ones.sum(), of_linear.sum(), 0.0
+            for i in range(len(chosen)):
+                own += linear[chosen[i]] * of_linear[i]
             root = mixed * mixed - ones * (own - pull * pull)
             if not root > 0:
                 continue
             nu, total, inside = (mixed + np.sqrt(root)) / ones, 0.0, True
-            for i in range(m):
-                x = nu * right[i, 0] - right[i, 1]
+            for i in range(len(chosen)):
+                x = nu * of_ones[i] - of_linear[i]
                 inside = inside and x >= 0
                 w[chosen[i]] = x
                 total += x
@@ -138,13 +142,14 @@ def balance(
             for j in range(count):
                 scaled[i, j] = gram[here[i], here[j]] / largest
                 linear[i] += scaled[i, j] / count
-        nearest = smallest_norm(scaled)
+        nearest = shortest(scaled, np.ones(count, np.bool_))
         of_mean = np.sqrt(quadratic(scaled, np.full(count, 1.0 / count)))
-        of_nearest, product = np.sqrt(quadratic(scaled, nearest)), 0.0
+        of_nearest, product, parts = np.sqrt(quadratic(scaled, nearest)), 0.0, 0.0
         for i in range(count):
             product += nearest[i] * linear[i]
+            parts += nearest[i] * np.sqrt(scaled[i, i])
         cosine = 0.0
-        if of_mean > _NO_NORM and of_nearest > _NO_NORM:
+        if of_mean > _NO_NORM and of_nearest > np.sqrt(ROUNDING) * parts:
             cosine = min(max(product / (of_mean * of_nearest), 0.0), 1.0)
         radius = c * of_mean
         w = lowest(scaled, (settings[2] - cosine) * linear, cosine * radius)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from alloymtl.methods.balancers._common import coefficients, initial_state, n_draws, settings
-from alloymtl.methods.balancers._gram import NO_DIRECTION, cosines_of, directed, heads_of, nonnegative, norms_of
+from alloymtl.methods.balancers._gram import heads_of, shortest
 
 OPTIONS = {"power": 0.0}
 GRADIENTS = "shared"
@@ -42,29 +42,5 @@ def balance(
         (2 x tasks): the weights for the shared parameters, and 1 for the heads; 0 for absent tasks.
     """
     multipliers = heads_of(present)
-    tasks = directed(gram, present)
-    n_present, n = 0, len(tasks)
-    for i in range(len(present)):
-        if present[i]:
-            n_present += 1
-    if n < n_present:
-        for i in range(len(present)):
-            if present[i] and gram[i, i] < NO_DIRECTION:
-                multipliers[0, i] = 1.0 / (n_present - n)
-        return multipliers
-    if n == 0:
-        return multipliers
-    norms = norms_of(gram, tasks)
-    cosines = cosines_of(gram, tasks, norms)
-    # The constraint is that x / norm sums to 1. It enters as one more coordinate of the gradients, which those of
-    # nonnegative least squares are to bring to 1: what they leave is the shortest vector, but for its length.
-    shares = norms.min() / norms
-    for a in range(n):
-        for b in range(n):
-            cosines[a, b] += shares[a] * shares[b]
-    weights = nonnegative(cosines, shares) * shares
-    total = weights.sum()
-    if total > 0:
-        for a in range(n):
-            multipliers[0, tasks[a]] = weights[a] / total
+    multipliers[0] = shortest(gram, present)
     return multipliers

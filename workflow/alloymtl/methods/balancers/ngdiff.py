@@ -18,6 +18,7 @@ from alloymtl.methods.balancers._common import coefficients, initial_state, n_dr
 
 OPTIONS = {"power": 0.0}
 GRADIENTS = "shared"
+FAMILY = "normalised sum"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

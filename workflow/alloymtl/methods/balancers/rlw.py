@@ -20,7 +20,7 @@ from alloymtl.methods.balancers._multipliers import of_losses, share, softmax
 
 OPTIONS = {"distribution": "normal", "power": 0.0}
 CHOICES = {"distribution": ["normal", "dirichlet"]}
-GRADIENTS = "last"
+GRADIENTS = "none"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

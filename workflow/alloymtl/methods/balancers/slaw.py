@@ -22,7 +22,8 @@ from alloymtl.methods.balancers._common import coefficients, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses
 
 OPTIONS = {"beta": 0.99, "power": 0.0}
-GRADIENTS = "last"
+GRADIENTS = "none"
+FAMILY = "normalised sum"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

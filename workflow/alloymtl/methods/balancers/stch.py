@@ -27,7 +27,7 @@ from alloymtl.methods.balancers._multipliers import of_losses, positive, share, 
 
 OPTIONS = {"mu": 1.0, "variant": "paper", "warmup": 32, "power": 0.0}
 CHOICES = {"variant": ["paper", "released"]}
-GRADIENTS = "last"
+GRADIENTS = "none"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

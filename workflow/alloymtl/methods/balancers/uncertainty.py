@@ -24,7 +24,7 @@ from alloymtl.methods.balancers._common import coefficients, n_draws
 from alloymtl.methods.balancers._multipliers import of_losses
 
 OPTIONS = {"rate": 0.001, "power": 0.0}
-GRADIENTS = "last"
+GRADIENTS = "none"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

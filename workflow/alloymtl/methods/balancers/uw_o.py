@@ -15,7 +15,7 @@ from alloymtl.methods.balancers._common import coefficients, initial_state, n_dr
 from alloymtl.methods.balancers._multipliers import of_losses, positive
 
 OPTIONS = {"power": 0.0}
-GRADIENTS = "last"
+GRADIENTS = "none"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

@@ -19,7 +19,7 @@ from alloymtl.methods.balancers._common import coefficients, initial_state, n_dr
 from alloymtl.methods.balancers._multipliers import of_losses, positive, share, softmax
 
 OPTIONS = {"temperature": 1.0, "power": 0.0}
-GRADIENTS = "last"
+GRADIENTS = "none"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 

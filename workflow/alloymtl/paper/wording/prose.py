@@ -12,7 +12,14 @@ from alloymtl.run import FOLDERS
 
 PAUSES = ",;"
 MANY = 6  # methods that a bracket names
-PLAIN = {"architecture": "hard", "loss": "mse", "smoothing": "none", "balancer": "none", "sampler": "uniform"}
+PLAIN = {
+    "architecture": "hard",
+    "loss": "mse",
+    "smoothing": "none",
+    "balancer": "none",
+    "sampler": "uniform",
+    "optimiser": "adam",
+}
 
 
 class Prose:

@@ -30,7 +30,13 @@ threadpool_limits(1)  # one thread a job: many jobs run side by side, and result
 
 LOSSES = {"squared": losses.squared, "contrast": losses.contrast, "mixture": losses.mixture}
 """The loss of each form."""
-_ASKS = {None: kernels.NO_GRADIENTS, "last": kernels.LAST_SHARED, "shared": kernels.ALL_SHARED}
+_ASKS = {
+    None: kernels.NO_GRADIENTS,
+    "none": kernels.NO_BUT_LOSSES,
+    "last": kernels.LAST_SHARED,
+    "shared": kernels.ALL_SHARED,
+}
+_STEPS = {"adam": kernels.PLAIN, "automatic": kernels.AUTOMATIC, "flat": kernels.FLAT}
 _BLOCK = 1 << 12  # rows evaluated at a time
 
 
@@ -101,8 +107,9 @@ class Engine:
         self._set_balancer(n_tasks, modules["balancer"], parts["balancer"])
         if frozen and (self.asks is not None or measure_every):
             raise ValueError("a frozen backbone has no shared gradients to weigh or to measure")
-        self._set_steps(measure_every, parts["loss"].options)
+        self._set_steps(measure_every, parts["loss"].options, parts["optimiser"])
         self.grams: list[np.ndarray] = []
+        self.multipliers: list[np.ndarray] = []
 
     def _set_start(self, start: Mapping[str, np.ndarray] | None, frozen: bool) -> None:
         """The backbone's parameters, where they are not as drawn, and what there is to train."""
@@ -154,18 +161,18 @@ class Engine:
 
     def _set_balancer(self, n_tasks: int, module: Any, part: Part) -> None:
         """The rule that weighs gradients step by step, where the method has one."""
-        self.asks = getattr(module, "GRADIENTS", None)
+        self.balancer, self.asks = module, getattr(module, "GRADIENTS", None)
         self.n_draws, self.balance = 0, kernels.unweighed
         self.balancing, self.balancer_state = np.zeros(0), np.zeros(0)
         if self.asks is not None:
             self.balance, self.balancing = compiled_balancer(part.module), module.settings(part.options)
             self.balancer_state, self.n_draws = module.initial_state(n_tasks, part.options), module.n_draws(n_tasks)
 
-    def _set_steps(self, measure_every: int, loss_options: Mapping[str, Any]) -> None:
+    def _set_steps(self, measure_every: int, loss_options: Mapping[str, Any], optimiser: Part) -> None:
         """Settings and state of the optimiser."""
-        options = self.options
+        options, of_steps = self.options, optimiser.options
+        self.scheduled = optimiser.form != "automatic"
         self.settings = kernels.Settings(
-            rate=float(self.training["learning_rate"]),
             decay=float(self.training["weight_decay"]),
             sigma_rate=float(loss_options["sigma_rate"]) if self.learns_noise else 0.0,
             smallest_sigma=SMALLEST_SIGMA if self.learns_noise else 0.0,
@@ -176,6 +183,11 @@ class Engine:
             label_mean=self.training["reduction"] == "label_mean",
             asks=_ASKS[self.asks],
             measure_every=int(measure_every),
+            steps=_STEPS[optimiser.form],
+            every=max(int(of_steps.get("every", 1)), 1),
+            memory=float(of_steps.get("memory", 0.0)),
+            radius_shared=float(of_steps.get("radius_shared", 0.0)),
+            radius_own=float(of_steps.get("radius_own", 0.0)),
         )
         w = self.w[self.first :]
         self.state = kernels.State(
@@ -189,6 +201,8 @@ class Engine:
             sigma_m=np.zeros_like(self.sigma),
             sigma_v=np.zeros_like(self.sigma),
             balancer=self.balancer_state,
+            second=self.balancer_state.copy(),
+            rate=np.array([float(self.training["learning_rate"])]),
             steps=np.zeros(1, np.int64),
         )
 
@@ -212,7 +226,8 @@ class Engine:
         order = np.concatenate(batches)
         starts = np.concatenate([[0], np.cumsum([len(batch) for batch in batches])])
         n_tasks, every = len(self.regression), self.settings.measure_every
-        grams = np.full((-(-len(batches) // every) + 1 if every else 1, n_tasks, n_tasks), np.nan)
+        measured = -(-len(batches) // every) + 1 if every else 1
+        grams, multipliers = np.full((measured, n_tasks, n_tasks), np.nan), np.ones((measured, n_tasks))
         late = self.frozen or self.smoothing is not None
         n_layers = len(self.trained.width) - 1
         dropout = Dropout(
@@ -223,13 +238,16 @@ class Engine:
         )
         arguments = (
             self.trained, self.rows, order, starts, draws, self._calibration(number - 1), dropout, self.coefficients,
-            self.loss, self.balance, self.balancing, self.settings, self.state, grams,
+            self.loss, self.balance, self.balancing, self.settings, self.state, grams, multipliers,
         )  # fmt: skip
         sums, measured = entry(kernels.train, *arguments)(*arguments)
-        self.grams = list(grams[:measured])
+        self.grams, self.multipliers = list(grams[:measured]), list(multipliers[:measured])
         if self.smoothing is not None:
             self.smoothing.end_of_epoch(evaluation.represent(self.views, self.net, 0, self.x), number - 1)
-        return sums / self.rows.labelled[order].sum(0)
+        means = sums / self.rows.labelled[order].sum(0)
+        if hasattr(self.balancer, "end_of_epoch"):
+            self.balancer.end_of_epoch(means, self.state.balancer, self.balancing)
+        return means
 
     def _calibration(self, epoch: int) -> Calibration:
         """Smoothing of features in an epoch, counted from 0."""
@@ -325,8 +343,13 @@ class Engine:
         return {n.removeprefix(prefix): v.copy() for n, v in self.views.items() if n.startswith(prefix)}
 
     def set_learning_rate(self, rate: float) -> None:
-        """Learning rate of the steps to come; a loss's own parameters keep theirs."""
-        self.settings = self.settings._replace(rate=float(rate))
+        """Learning rate of the steps to come, where it is not the optimiser's own; a loss's parameters keep theirs."""
+        if self.scheduled:
+            self.state.rate[0] = rate
+
+    def learning_rate(self) -> float:
+        """Learning rate of the last step."""
+        return float(self.state.rate[0])
 
     def parameters(self) -> dict[str, np.ndarray]:
         """A copy of all parameters and running statistics of the network."""
@@ -341,7 +364,7 @@ class Engine:
 
     def _moments(self) -> dict[str, np.ndarray]:
         """Arrays that steps change, beside the parameters, by name."""
-        names = ("m", "v", "steps", "sigma", "sigma_m", "sigma_v", "balancer")
+        names = ("m", "v", "steps", "sigma", "sigma_m", "sigma_v", "balancer", "second", "rate")
         return {name: getattr(self.state, name) for name in names}
 
     def moments(self) -> dict[str, np.ndarray]:

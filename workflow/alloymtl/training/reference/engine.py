@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,7 @@ class Engine:
         n_draws: uniform random numbers that the balancer needs for a step.
         grams: of the steps measured in the last epoch, inner products of the tasks' gradients on the shared parameters
             (tasks x tasks), NaN for a task that was absent.
+        multipliers: of the same steps, what the balancer multiplied each task's gradient by (tasks,).
         device: where the tensors lie. Whatever the device, arrays come in and go out.
 
     Raises:
@@ -122,6 +124,7 @@ class Engine:
         measure_every: int = 0,
     ) -> None:
         modules = {k: importlib.import_module(parts[k].module) for k in ("loss", "smoothing", "balancer")}
+        optimiser = importlib.import_module(reference_module("optimisers", parts["optimiser"]))
         n_tasks = len(rows.regression)
         self.training, self.device = training, device_of(training)
         self.x = self._put(rows.x)
@@ -140,12 +143,13 @@ class Engine:
             if start is None:
                 self.network.backbone.calibrate(self.x)
             self.network.backbone.freeze()
-        self.measure_every, self.grams = measure_every, []
+        self.measure_every, self.grams, self.multipliers = measure_every, [], []
         self._set_loss(rows, modules["loss"], parts["loss"])
         self._set_smoothing(rows, modules["smoothing"], parts["smoothing"].options)
         self._set_balancer(n_tasks, modules["balancer"], parts["balancer"].options)
         self.sigma_rate = parts["loss"].options.get("sigma_rate", 0.0)
         self.set_optimiser()
+        self.stepper = optimiser.Optimiser(self, parts["optimiser"].options)
 
     def _put(self, values: np.ndarray) -> Tensor:
         """An array as a tensor on the engine's device."""
@@ -202,6 +206,7 @@ class Engine:
         self.scope: str | None = getattr(module, "GRADIENTS", None)
         self.n_draws = 0
         self.state = np.zeros(0)
+        self.balancer = module
         if self.scope is not None:
             self.balance, self.settings = module.balance, module.settings(options)
             self.state, self.n_draws = module.initial_state(n_tasks, options), module.n_draws(n_tasks)
@@ -256,33 +261,35 @@ class Engine:
             bins = self.bins[:, order]
             found = self.smoothing.calibration(number - 1)
             tables = None if found is None else [torch.from_numpy(table).to(x) for table in found]
-        self.grams = []
-        outputs = []
-        start = 0
-        for step, batch in enumerate(batches):
-            rows = slice(start, start + len(batch))
-            start += len(batch)
-            mask = kept[rows]
-            h = self.network.represent(x[rows], mask)
+        self.grams, self.multipliers = [], []
+
+        def forward(rows: slice) -> tuple[Tensor, Tensor]:
+            h = self.network.represent(x[rows], kept[rows])
             if self.smoothing is not None:
                 h = moved(h, bins[:, rows], tables)
-                h = self.network.backbone.drop_last(h, mask)
+                h = self.network.backbone.drop_last(h, kept[rows])
             output = self.network.read_out(h)
-            weighted = self.coefficients * self.task_losses(output, rows, y, labelled, weights)
-            for parameter in self.learned:
-                parameter.grad.zero_()
+            return output, self.coefficients * self.task_losses(output, rows, y, labelled, weights)
+
+        ends = np.cumsum([0, *map(len, batches)]).tolist()
+        places = [slice(*ends[step : step + 2]) for step in range(len(batches))]
+        passes = [(partial(forward, rows), labelled[rows]) for rows in places]
+        self.stepper.begin_epoch(number, passes)
+        outputs = []
+        for step, one in enumerate(passes):
             measured = self.measure_every and step % self.measure_every == 0
-            self._backward(weighted, labelled[rows], draws[step], bool(measured))
-            self.optimiser.step()
-            outputs.append(output.detach())
+            outputs.append(self.stepper.step(*one, draws[step], bool(measured)))
         if self.smoothing is not None:
             self.network.eval()
             with torch.no_grad():
                 self.smoothing.end_of_epoch(self.network.represent(self.x, None).cpu().numpy(), number - 1)
         sums = (plain_loss(torch.cat(outputs), y, self.regression) * labelled).double().sum(0)
-        return (sums / labelled.double().sum(0)).cpu().numpy()
+        means = (sums / labelled.double().sum(0)).cpu().numpy()
+        if hasattr(self.balancer, "end_of_epoch"):
+            self.balancer.end_of_epoch(means, self.state, self.settings)
+        return means
 
-    def _backward(self, weighted: Tensor, labelled: Tensor, draws: np.ndarray, measured: bool) -> None:
+    def backward(self, weighted: Tensor, labelled: Tensor, draws: np.ndarray, measured: bool) -> None:
         """Set the gradients of all parameters for one step.
 
         Args:
@@ -291,24 +298,26 @@ class Engine:
             draws: random numbers for the balancer.
             measured: whether to keep the Gram matrix, where there is more than one task.
         """
+        self.clear()
         penalty = self.network.penalty()
         gradients = None
         if measured or self.scope is not None:
             shared, present = self.network.shared_parameters(), labelled.any(0).cpu()
-            measured = measured and present.sum() > 1
+            measured = bool(measured and present.sum() > 1)
         if measured or self.scope == "shared":
             gradients = self.gradients(weighted, present, shared)
-        if measured:
-            self.grams.append(_gram(gradients, present))
         if self.scope is None:
+            if measured:
+                self.keep(gradients, present, np.ones((2, len(weighted))))
             total = weighted.sum()
             (total if penalty is None else total + penalty).backward()
             return
-        narrow = gradients if self.scope == "shared" else self.gradients(weighted, present, self.network.last_shared())
-        gram = np.nan_to_num(_gram(narrow, present))
-        multipliers = self.balance(
-            weighted.detach().double().cpu().numpy(), gram, present.numpy(), draws, self.state, self.settings
-        )
+        narrow = gradients
+        if self.scope == "last":
+            narrow = self.gradients(weighted, present, self.network.last_shared())
+        multipliers = self.weigh(weighted, narrow, present, draws, self.state)
+        if measured:
+            self.keep(gradients, present, multipliers)
         of_shared, of_heads = torch.from_numpy(multipliers).to(weighted)
         if self.scope == "shared":
             own = torch.autograd.grad((of_heads * weighted).sum(), self.specific, retain_graph=True, allow_unused=True)
@@ -327,11 +336,40 @@ class Engine:
         if penalty is not None:
             penalty.backward()
 
+    def clear(self) -> None:
+        """Set all gradients to zero."""
+        for parameter in self.learned:
+            parameter.grad.zero_()
+
+    def weigh(
+        self, weighted: Tensor, gradients: Tensor | None, present: Tensor, draws: np.ndarray, state: np.ndarray
+    ) -> np.ndarray:
+        """Multipliers (2 x tasks) of the tasks' gradients, for shared parameters and heads; ones without a balancer.
+
+        Args:
+            weighted: coefficient x loss of each task.
+            gradients: those that the balancer looks at (tasks x numbers).
+            present: which tasks the batch holds.
+            draws: random numbers for the balancer.
+            state: the balancer's, changed in place.
+        """
+        n_tasks = len(weighted)
+        if self.scope is None:
+            return np.ones((2, n_tasks))
+        gram = np.zeros((n_tasks, n_tasks)) if self.scope == "none" else np.nan_to_num(_gram(gradients, present))
+        losses = weighted.detach().double().cpu().numpy()
+        return self.balance(losses, gram, present.numpy(), draws, state, self.settings)
+
+    def keep(self, gradients: Tensor, present: Tensor, multipliers: np.ndarray) -> None:
+        """Keep what a measured step tells of the tasks' gradients."""
+        self.grams.append(_gram(gradients, present))
+        self.multipliers.append(multipliers[0].copy())
+
     def gradients(self, losses: Tensor, present: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
         """Gradient of each task's loss on some parameters (tasks x numbers), zero for an absent task."""
         rows = []
         for task, there in enumerate(present.tolist()):
-            if there:
+            if there and parameters:
                 parts = torch.autograd.grad(losses[task], parameters, retain_graph=True, allow_unused=True)
                 flat = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, parts, strict=True)]
                 rows.append(torch.cat([g.reshape(-1) for g in flat]))
@@ -395,8 +433,13 @@ class Engine:
         return _copied(self.network.backbone.state_dict())
 
     def set_learning_rate(self, rate: float) -> None:
-        """Learning rate of the steps to come; a loss's own parameters keep theirs."""
-        self.optimiser.param_groups[0]["lr"] = rate
+        """Learning rate of the steps to come, where it is not the optimiser's own; a loss's parameters keep theirs."""
+        if self.stepper.scheduled:
+            self.optimiser.param_groups[0]["lr"] = rate
+
+    def learning_rate(self) -> float:
+        """Learning rate of the last step."""
+        return float(self.optimiser.param_groups[0]["lr"])
 
     def parameters(self) -> dict[str, np.ndarray]:
         """A copy of all parameters and running statistics of the network."""
@@ -413,6 +456,7 @@ class Engine:
         copied = _copied({**adam, **{f"loss.{key}": value for key, value in self.loss.state_dict().items()}})
         if self.smoothing is not None:
             copied |= {f"smoothing.{key}": value for key, value in self.smoothing.state().items()}
+        copied |= {f"optimiser.{key}": value for key, value in self.stepper.state().items()}
         return {**copied, "balancer.state": self.state.copy()}
 
     def load_moments(self, values: Mapping[str, np.ndarray]) -> None:
@@ -431,6 +475,7 @@ class Engine:
         if self.smoothing is not None:
             self.smoothing.load_state(parts["smoothing"])
         self.state = parts["balancer"]["state"]
+        self.stepper.load_state(parts.get("optimiser", {}))
 
 
 def _copied(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

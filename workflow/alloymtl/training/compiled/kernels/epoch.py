@@ -25,18 +25,23 @@ from alloymtl.training.compiled.kernels.backbone import (
     signals_of,
 )
 from alloymtl.training.compiled.kernels.coupling import couple
+from alloymtl.training.compiled.kernels.curvature import find_step_size
+from alloymtl.training.compiled.kernels.explicit import gradient_of_task
 from alloymtl.training.compiled.kernels.graph import EMBEDDING, END, graph_backward, graph_forward, graph_room
+from alloymtl.training.compiled.kernels.sharpness import combine_sharp, sharp_gradients, sharp_room
 from alloymtl.training.compiled.kernels.tasks import desk, find_members, run_task, scale_heads, scatter, share_of, take
 
-NO_GRADIENTS, LAST_SHARED, ALL_SHARED = 0, 1, 2
-"""Which gradients a balancer asks for: none, those of the last shared linear map, those of all shared parameters."""
+NO_GRADIENTS, LAST_SHARED, ALL_SHARED, NO_BUT_LOSSES = 0, 1, 2, 3
+"""What a balancer asks for: there is none; gradients of the last shared linear map; of all shared parameters; losses
+alone."""
+PLAIN, AUTOMATIC, FLAT = 0, 1, 2
+"""How steps are taken (see ``methods.optimisers``)."""
 
 
 class Settings(NamedTuple):
     """Numbers that do not change within an epoch.
 
     Attributes:
-        rate: learning rate.
         decay: weight decay.
         sigma_rate: learning rate of the losses' sigma.
         smallest_sigma: value below which sigma does not act.
@@ -47,9 +52,13 @@ class Settings(NamedTuple):
         label_mean: whether losses are means over all labels of a batch, not over each task's.
         asks: which gradients the balancer asks for.
         measure_every: measure the tasks' gradients in every so many-th step; 0: in none.
+        steps: how steps are taken.
+        every: steps between two automatic step sizes.
+        memory: share that each keeps of the one before.
+        radius_shared: how far sharp minima are looked for, in shared parameters.
+        radius_own: in a task's own.
     """
 
-    rate: float
     decay: float
     sigma_rate: float
     smallest_sigma: float
@@ -60,6 +69,11 @@ class Settings(NamedTuple):
     label_mean: bool
     asks: int
     measure_every: int
+    steps: int
+    every: int
+    memory: float
+    radius_shared: float
+    radius_own: float
 
 
 class State(NamedTuple):
@@ -76,7 +90,9 @@ class State(NamedTuple):
         sigma_m: first moments of these.
         sigma_v: second moments of these.
         balancer: the balancer's own.
+        second: the same of a second sum of gradients, where steps need one.
         steps: number of steps taken (1,).
+        rate: learning rate (1,), float64.
     """
 
     w: np.ndarray
@@ -89,7 +105,9 @@ class State(NamedTuple):
     sigma_m: np.ndarray
     sigma_v: np.ndarray
     balancer: np.ndarray
+    second: np.ndarray
     steps: np.ndarray
+    rate: np.ndarray
 
 
 @exact(BALANCE)
@@ -113,6 +131,7 @@ def train(
     settings,
     state,
     grams,
+    applied,
 ):
     """Take the steps of an epoch.
 
@@ -132,6 +151,7 @@ def train(
         state: changed in place.
         grams: for each measured step that held several tasks, inner products of their weighted losses' gradients on the
             shared parameters (steps x tasks x tasks), NaN for absent tasks; the first ones are set.
+        applied: of the same steps, the multipliers of these gradients (steps x tasks).
 
     Returns:
         Sums of the tasks' plain losses over all their labels, and how many of ``grams`` were set.
@@ -145,6 +165,7 @@ def train(
     sizes = net.graph[END] - net.graph[EMBEDDING]
     of_graph = np.zeros((n_tasks if settings.asks == ALL_SHARED or settings.measure_every > 0 else 0, sizes), w.dtype)
     shares = np.ones(n_tasks)
+    sharp = sharp_room(n_tasks if settings.steps == FLAT else 0, w)
     for step in range(len(starts) - 1):
         row, n = starts[step], starts[step + 1] - starts[step]
         batch = order[row : row + n]
@@ -159,6 +180,13 @@ def train(
             forward(net, k, n, w, state.statistics, True, dropout.keep, row, dropout.in_backbone, dropout.factor, kept)
             h = output_of(net, n_layers - 1, n, kept) if n_layers > 0 else kept.x[:n]
             first, end = (0, n_tasks) if net.n_backbones == 1 else (k, k + 1)
+            if settings.steps == FLAT:
+                flatten(
+                    net, n, batch, row, rows, loss, coefficients, settings, sigma, graph, calibration, dropout, kept,
+                    on, state, sharp, balance, balancing, draws[step], measured, grams[n_measured], applied[n_measured],
+                )  # fmt: skip
+                n_measured += 1 if measured else 0
+                continue
             for t in range(first, end):
                 if on.count[t] == 0:
                     scale_heads(net, t, 0.0, g)
@@ -175,13 +203,15 @@ def train(
                     net, n, kept, on, graph, of_graph, w, balance, balancing, draws[step], dropout, settings, state,
                     measured, grams[n_measured],
                 )  # fmt: skip
-                n_measured += 1 if measured else 0
                 for t in range(n_tasks):
                     shares[t] = multipliers[0, t]
+                    if measured:
+                        applied[n_measured, t] = shares[t]
                     if settings.asks != NO_GRADIENTS and on.count[t] > 0:
                         scale_heads(net, t, multipliers[1, t], g)
                         on.d_sigma[t] *= multipliers[1, t]
                         on.d_messages[t] *= w.dtype.type(multipliers[0, t])
+                n_measured += 1 if measured else 0
             if net.n_backbones > 1 and on.count[k] == 0:
                 clear(net, k, g)
             elif n_layers > 0:
@@ -194,11 +224,22 @@ def train(
                 gradients(net, k, n, 0, kept, g)
         if net.embedding > 0:
             place = net.graph[EMBEDDING]
-            graph_backward(net, w, graph, on.d_messages, settings.sparse, settings.self_, g[place : place + sizes])
+            if settings.steps == FLAT:
+                on.d_messages[:] = 0.0
+                penalties = np.zeros_like(g[place : place + sizes])
+                graph_backward(net, w, graph, on.d_messages, settings.sparse, settings.self_, penalties)
+                g[place : place + sizes] += penalties
+            else:
+                graph_backward(net, w, graph, on.d_messages, settings.sparse, settings.self_, g[place : place + sizes])
         if net.n_backbones > 1:
             couple(net, w, settings.coupling, g)
+        if settings.steps == AUTOMATIC and state.steps[0] % settings.every == 0:
+            find_step_size(
+                net, n, batch, row, rows, loss, coefficients, settings, sigma, graph, calibration, dropout, kept, on,
+                state,
+            )  # fmt: skip
         state.steps[0] += 1
-        adam(w, g, state.m, state.v, settings.rate, settings.decay, state.steps[0])
+        adam(w, g, state.m, state.v, state.rate[0], settings.decay, state.steps[0])
         step_sigma(rows, on, settings, state)
     restore(before)
     return on.plain, n_measured
@@ -238,12 +279,13 @@ def weigh(
     present = on.count > 0
     here = np.flatnonzero(present)
     count = len(here)
-    for q in range(count):
-        signal = signals_of(net, last, q, 1, n, kept)
-        signal[:] = 0.0
-        scatter(on, here[q], 1.0, signal)
     whole = measured or settings.asks == ALL_SHARED
-    backward(net, 0, n, w, count, last, 0 if whole else last, dropout.in_backbone, dropout.factor, kept)
+    if whole or settings.asks == LAST_SHARED:
+        for q in range(count):
+            signal = signals_of(net, last, q, 1, n, kept)
+            signal[:] = 0.0
+            scatter(on, here[q], 1.0, signal)
+        backward(net, 0, n, w, count, last, 0 if whole else last, dropout.in_backbone, dropout.factor, kept)
     products, gram_here = np.zeros((n_tasks, n_tasks)), np.zeros((count, count))
     if whole:
         gram(net, n, count, 0, True, kept, gram_here)
@@ -265,13 +307,41 @@ def weigh(
     if settings.asks == LAST_SHARED:
         gram(net, n, count, last, False, kept, gram_here)
     if settings.asks != NO_GRADIENTS:
-        for q in range(count):
-            for r in range(count):
-                products[here[q], here[r]] = gram_here[q, r]
+        if settings.asks != NO_BUT_LOSSES:
+            for q in range(count):
+                for r in range(count):
+                    products[here[q], here[r]] = gram_here[q, r]
         multipliers = balance(on.losses, products, present, draws, state.balancer, balancing)
     if settings.asks == ALL_SHARED:
         combine(net, n, count, 0, multipliers[0][here], kept)
     return multipliers
+
+
+@kernel
+def flatten(
+    net, n, batch, row, rows, loss, coefficients, settings, sigma, graph, calibration, dropout, kept, on, state, sharp,
+    balance, balancing, draws, measured, gram_of_step, applied_in_step,
+):  # fmt: skip
+    """Set the gradients of a step that seeks flat minima, and keep what is measured of it (see ``train``)."""
+    n_tasks, present = net.n_tasks, on.count > 0
+    products, of_steep = sharp_gradients(
+        net, n, batch, row, rows, loss, coefficients, settings, sigma, graph, calibration, dropout, kept, on, state,
+        sharp,
+    )  # fmt: skip
+    multipliers, second = np.ones((2, n_tasks)), np.ones((2, n_tasks))
+    if settings.asks != NO_GRADIENTS:
+        multipliers = balance(on.losses, products, present, draws, state.balancer, balancing)
+        second = balance(on.losses, of_steep, present, draws, state.second, balancing)
+    combine_sharp(net, multipliers, second, present, sharp, state.g)
+    for t in range(n_tasks):
+        if present[t]:
+            scale_heads(net, t, multipliers[1, t], state.g)
+            on.d_sigma[t] *= multipliers[1, t]
+    if measured:
+        applied_in_step[:] = multipliers[0]
+        for q in range(n_tasks):
+            for r in range(n_tasks):
+                gram_of_step[q, r] = products[q, r] if present[q] and present[r] else np.nan
 
 
 def task_gradients(net, rows, batch, calibration, dropout, coefficients, loss, settings, state):
@@ -293,7 +363,7 @@ def task_gradients(net, rows, batch, calibration, dropout, coefficients, loss, s
     Returns:
         (tasks x parameters), of which those of the heads have no meaning; zero for an absent task.
     """
-    n, n_tasks, n_layers = len(batch), net.n_tasks, len(net.width) - 1
+    n, n_tasks = len(batch), net.n_tasks
     w, before = state.w, flush()
     kept, on, graph = room(net, n, 1, w), desk(net, n, w), graph_room(net, w)
     found = np.zeros((n_tasks, w.size), w.dtype)
@@ -303,24 +373,12 @@ def task_gradients(net, rows, batch, calibration, dropout, coefficients, loss, s
     if net.embedding > 0:
         graph_forward(net, w, graph)
     forward(net, 0, n, w, state.statistics, False, dropout.keep, 0, 0, 1.0, kept)
-    h = output_of(net, n_layers - 1, n, kept)
     for t in range(n_tasks):
-        if on.count[t] == 0:
-            continue
-        share = share_of(on, t, coefficients, settings.label_mean)
-        g = found[t]
-        on.d_messages[:] = 0.0
-        run_task(
-            net, t, batch, 0, h, rows, loss, share, w, sigma, settings.alpha, graph.messages, calibration, dropout,
-            on, g,
-        )  # fmt: skip
-        signal = signals_of(net, n_layers - 1, 0, 1, n, kept)
-        signal[:] = 0.0
-        scatter(on, t, 1.0, signal)
-        backward(net, 0, n, w, 1, n_layers - 1, 0, 0, 1.0, kept)
-        gradients(net, 0, n, 0, kept, g)
-        if net.embedding > 0:
-            place, end = net.graph[EMBEDDING], net.graph[END]
-            graph_backward(net, w, graph, on.d_messages, 0.0, 0.0, g[place:end])
+        if on.count[t] > 0:
+            share = share_of(on, t, coefficients, settings.label_mean)
+            gradient_of_task(
+                net, t, n, batch, 0, rows, loss, share, w, sigma, settings.alpha, graph, calibration, dropout, kept, on,
+                found[t],
+            )  # fmt: skip
     restore(before)
     return found

@@ -344,6 +344,16 @@ def scale_heads(net, t, share, g):
 
 
 @kernel
+def move_heads(net, t, source, target):
+    """Move the numbers of a task's heads from one vector of gradients to another; zeros stay behind."""
+    pieces = _pieces(net, t)
+    for i in range(len(pieces)):
+        for j in range(pieces[i, 1], pieces[i, 1] + pieces[i, 0]):
+            target[j] = source[j]
+            source[j] = 0
+
+
+@kernel
 def _pieces(net, t):
     """Sizes and places of the parameters of a task's heads (parts x 2)."""
     found = np.zeros((8, 2), np.int64)
