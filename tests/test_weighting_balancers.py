@@ -382,6 +382,9 @@ def test_inverse_losses_make_every_weighted_loss_one(losses, exponents):
     assert Balancer("uw_o", 3).weights(losses) * losses == pytest.approx(1)
     scaled = losses * 2.0**exponents
     assert Balancer("uw_o", 3).weights(scaled) * scaled == pytest.approx(1)
+    # Beyond single precision, in which the network computes, no weight may go.
+    vanishing = Balancer("uw_o", 3).weights(np.array([1e-38, 1e-300, 2.0]))
+    assert vanishing == pytest.approx([1e8, 1e8, 0.5])
 
 
 def test_a_loss_that_is_not_positive_counts_as_absent_where_its_inverse_or_logarithm_is_asked_for():

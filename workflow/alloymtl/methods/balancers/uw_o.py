@@ -1,7 +1,9 @@
 """UW-O: every loss is weighed by its inverse, what uncertainty weighting tends to (Kirchdorfer et al. 2024).
 
 The noise that is best for a loss L is L itself, so no parameter has to be learned. The weights 1 / L are held constant
-in the step: its gradient is that of the sum of the losses' logarithms.
+in the step: its gradient is that of the sum of the losses' logarithms. A loss below 1e-8 is weighed by the inverse of
+that, the number which the authors' code for their related method adds to each loss: the loss of a few rows of a class
+that is told for certain comes so near to zero that its inverse is beyond single precision.
 
 Absent tasks change nothing for the others. A loss that is not positive has no inverse that means anything: the task
 counts as absent in that step. Losses that turn negative (GAI, BNI) are none for this method.
@@ -19,6 +21,8 @@ GRADIENTS = "none"
 
 __all__ = ["balance", "coefficients", "initial_state", "n_draws", "settings"]
 
+_SMALLEST = 1e-8  # loss
+
 
 def balance(
     losses: np.ndarray,
@@ -28,7 +32,7 @@ def balance(
     state: np.ndarray,
     settings: np.ndarray,
 ) -> np.ndarray:
-    """Weights 1 / L_i, for shared parameters and heads alike.
+    """Weights 1 / L_i, at most 1e8, for shared parameters and heads alike.
 
     Args:
         losses: statically weighted loss of each task (tasks,).
@@ -45,5 +49,5 @@ def balance(
     weights = np.zeros(len(losses))
     for i in range(len(losses)):
         if counted[i]:
-            weights[i] = 1 / losses[i]
+            weights[i] = 1 / max(losses[i], _SMALLEST)
     return of_losses(weights, counted)
