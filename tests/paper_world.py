@@ -10,6 +10,7 @@ import pandas as pd
 
 from alloymtl.evaluation import claims, compare, conflict, synergy
 from alloymtl.evaluation import metrics as measure
+from alloymtl.evaluation.balancing import costs, delta_tables, equivalence, norms
 from alloymtl.files import write_csv, write_json, write_parquet
 from paper_world_data import REPEATED, write_leakage, write_profile
 
@@ -25,9 +26,12 @@ FILES = {
         "leakage": "csv",
         "rejects": "csv",
     },
+    **dict.fromkeys(("delta", "delta_levels", "ranks"), "parquet"),
+    **dict.fromkeys(("equivalence", "norms", "norm_points", "balancing_costs"), "parquet"),
     **dict.fromkeys(("profile_tasks", "profile_histograms", "profile_overlap", "profile_elements"), "csv"),
 }
 CLAIMS = Path(__file__).parents[1] / "paper/reported/2512.22740/claims.yaml"
+GAINS = CLAIMS.parents[1] / "2509.23915/tables.csv"
 MOST_TEST_ROWS = 300  # predictions drawn for a task, so that large made-up tasks stay quick
 TAILS = ["max_error_z", "p95_error_z", "p99_error_z", "worst10_mae_z"]
 AUDIT = ["check", "where", "severity", "found", "verdict", "mend"]
@@ -50,6 +54,7 @@ class MadeUpStudy:
         self.root, self.spec, self.sizes, self.noise = root, spec, sizes, noise
         self.related, self.similar = relations, similar
         self.inputs = {name: root / f"{name}.{kind}" for name, kind in FILES.items()}
+        self.inputs["balancing_reported"] = GAINS
         self.tasks = [t["name"] for t in spec["tasks"]]
         self.experiments = {e["name"]: e for e in spec["experiments"]}
         self._rng = np.random.default_rng(7)
@@ -128,17 +133,17 @@ class MadeUpStudy:
 
     def _write_runs(self):
         predictions, scores, histories, relations, runs = [], [], [], [], []
+        followed = [e for e in self.spec["experiments"] if e["name"] == "main" or "histories" in e["keep"]]
         for cell, keep in self.cells():
             run = dict(zip(CELL, cell, strict=True))
-            main = self.experiments["main"]
-            of_main = run["method"] in main["methods"] and run["level"] in map(str, main["levels"])
+            drawn = [e for e in followed if run["method"] in e["methods"] and run["level"] in map(str, e["levels"])]
             for task in self.spec["tasks"]:
                 table, values = self._predict(task, run["method"])
                 named = {"task": task["name"], "partition": "test"}
                 scores += [{**run, **named, "metric": k, "value": v} for k, v in values.items()]
                 if keep:
                     predictions.append(pd.DataFrame({**run, **named, **table}))
-                if of_main:
+                if drawn:
                     histories.append(self._history(run, task["name"]))
             if run["method"] in self.related:
                 for receiver, source in product(self.tasks, self.tasks):
@@ -146,6 +151,8 @@ class MadeUpStudy:
                     relations.append({**run, "task": receiver, "source": source, "strength": strength})
             epochs = int(self._rng.integers(60, 140))
             cost = {"epochs": epochs, "best_epoch": epochs - 30, "steps": 1182 * epochs, "seconds": 0.7 * epochs}
+            searched = self.spec["methods"][run["method"]]["balancer"]["name"] == "grid_search"
+            cost |= {"trainings": 49, "seconds": 49 * cost["seconds"]} if searched else {"trainings": 1}
             runs.append({**run, **cost, "engine": "compiled", "predictions_sha256": f"{len(runs):064x}"})
         write_parquet(self.inputs["metrics"], pd.DataFrame(scores))
         write_parquet(self.inputs["predictions"], pd.concat(predictions))
@@ -190,10 +197,10 @@ class MadeUpStudy:
         names = ["first", "second", "measure"]
         gradients, similarity = [], []
         keeping = [e for e in self.spec["experiments"] if "gradients" in e["keep"]]
-        for cell, e in ((c, e) for e in keeping for c, _ in self.cells() if c[0] in e["methods"]):
+        measured = {c for e in keeping for c in product(e["methods"], map(str, e["levels"]))}
+        for cell in [c for c, _ in self.cells() if c[:2] in measured]:
             run = dict(zip(CELL, cell, strict=True))
-            if run["level"] not in map(str, e["levels"]):
-                continue
+            weighs = self.spec["methods"][run["method"]]["balancer"]["name"] != "none"
             for epoch, (first, second) in product(range(0, 40), [*combinations(self.tasks, 2)]):
                 base = {**run, "epoch": epoch, "first": first, "second": second}
                 for kind, n in {"cosine": 37, "cosine_sd": 37, "cosine_large": 512, "product_halves": 512}.items():
@@ -203,6 +210,10 @@ class MadeUpStudy:
                 value = float(self._rng.normal(1, 0.02))
                 base = {**run, "epoch": epoch, "first": task, "second": task}
                 gradients.append({**base, "measure": "product_halves", "value": value, "n": 512})
+                norm = float(self._rng.lognormal(1.5 * self.tasks.index(task), 0.1))
+                scaled = float(self._rng.lognormal(0, 0.05)) if weighs else norm
+                lengths = {"norm": norm, "norm_scaled": scaled}
+                gradients += [{**base, "measure": m, "value": v, "n": 37} for m, v in lengths.items()]
         for cell in (c for c, _ in self.cells() if c[0] in self.similar):
             run = dict(zip(CELL, cell, strict=True))
             for pair, kind in product(combinations(self.tasks, 2), ("weight_cosine", "cka")):
@@ -218,6 +229,11 @@ class MadeUpStudy:
         self.scores = metrics.set_index(["method", "level", "task", "metric"]).sort_index()
         self._write_tails()
         synergy.step(self.spec, {"metrics": self.inputs["metrics"]}, {"synergy": self.inputs["synergy"]})
+        gains = {name: self.inputs[name] for name in ("delta", "delta_levels", "ranks")}
+        delta_tables.step(self.spec, {"metrics": self.inputs["metrics"]}, gains)
+        for module, outputs in ((equivalence, ["equivalence"]), (norms, ["norms", "norm_points"])):
+            module.step(self.spec, self.inputs, {name: self.inputs[name] for name in outputs})
+        costs.step(self.spec, self.inputs, {"balancing_costs": self.inputs["balancing_costs"]})
         files = [name for name in self.inputs if name not in ("claims", "audit")]
         reported = {"reported": CLAIMS} if self.spec["reported"] else {}
         claims.step(self.spec, {n: self.inputs[n] for n in files} | reported, {"claims": self.inputs["claims"]})

@@ -42,7 +42,7 @@ SHOWN = {
     "figureC1_weighting": (["weighting"], list(THREE_TASKS)),
     "figureC3_soft": (["soft"], list(THREE_TASKS)),
 }
-NEW = [*SHOWN, "figure7_cosine", "figureC2_mitigation", "figureC4_planted"]
+NEW = [*SHOWN, "figure7_cosine", "figureC2_mitigation", "figureC4_planted", "figureB1_levels", "figureB2_ranks"]
 CELL = ["method", "level", "split_seed", "seed"]
 FIRST = {"regression": "r2", "classification": "f1"}
 SEVERAL_TASKS = {
@@ -163,9 +163,16 @@ def test_figure6_and_c3_show_what_was_reported(shown):
     }
 
 
+def of_conflict(study, name):
+    """Rows of a table that the experiment on conflict asks for."""
+    table = pd.read_parquet(study.inputs[name])
+    own = study.experiments["conflict"]
+    return table[table["method"].isin(own["methods"]) & table["level"].isin(map(str, own["levels"]))]
+
+
 def test_figure7_holds_every_run_and_the_mean_where_all_have_a_value(drawn, shown):
     study, _ = drawn
-    gradients = pd.read_parquet(study.inputs["gradients"]).query("measure == 'cosine'")
+    gradients = of_conflict(study, "gradients").query("measure == 'cosine'")
     table = shown["figure7_cosine"].query("series != 'summary'").astype({"epoch": int})
     key = ["first", "second", "method", "epoch"]
     course = runs(table).set_index([*key, "seed"])["value"].sort_index()
@@ -178,7 +185,7 @@ def test_figure7_sums_up_as_the_table_of_conflict_does(drawn, shown):
     study, _ = drawn
     key = ["first", "second", "method", "measure"]
     summary = shown["figure7_cosine"].query("series == 'summary'").set_index(key).sort_index()
-    conflict = pd.read_parquet(study.inputs["conflict"]).set_index(key).sort_index()
+    conflict = of_conflict(study, "conflict").set_index(key).sort_index()
     assert len(summary) == 3 * 3 * 3
     for ours, theirs in {"value": "mean", "ci_low": "ci_low", "ci_high": "ci_high"}.items():
         pd.testing.assert_series_equal(summary[ours], conflict[theirs], check_names=False)

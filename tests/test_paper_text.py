@@ -47,6 +47,7 @@ SECTIONS = {
     "pcgrad_controls": "What of gradient projection helps",
     "samplers": "Batches that hold every task",
     "capacity": "Size of the heads",
+    "balancing": "Balancing of tasks",
     "grouped": "Another split",
     "planted": "Planted relations",
 }

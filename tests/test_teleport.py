@@ -316,13 +316,28 @@ def test_the_factors_gradients_are_torchs():
         torch.testing.assert_close(weight.detach(), expected.detach())
 
 
-def test_what_a_move_draws_differs_from_epoch_to_epoch_and_from_seed_to_seed():
-    def moved(number, seed):
+def test_maps_that_belong_to_a_task_rest():
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shared, self.head = torch.nn.Linear(3, 2), torch.nn.Linear(2, 1)
+
+        def shared_parameters(self):
+            return [*self.shared.parameters()]
+
+    network = Network()
+    (only,) = Adapters(network, 1, np.random.default_rng(0)).weights
+    assert only is network.shared.weight
+
+
+def test_what_a_move_draws_differs_by_epoch_and_by_the_parameters_that_the_run_began_with():
+    def moved(number, other):
         engine, passes = an_opened_engine()
-        if seed:
-            with torch.no_grad():
-                engine.learned[0][-1] += 1.0
-            engine.stepper = teleported.Optimiser(engine, options())
+        last = engine.learned[0].data[-1:]
+        kept = last.clone()
+        last += other
+        engine.stepper = teleported.Optimiser(engine, options())
+        last.copy_(kept)
         engine.stepper.begin_epoch(number, passes)
         return engine.stepper._move(passes[0]).numpy()
 

@@ -1,6 +1,8 @@
 # Run records to tidy tables, paired tests and what else is told from them, for the study and each of its controls.
 COLLECTED = TABLES
 COMPARED = ("comparisons", "level_comparisons")
+GAINS = ("delta", "delta_levels", "ranks")
+OF_NORMS = ("norms", "norm_points")
 
 for study in STUDIES:
 
@@ -120,3 +122,80 @@ for study in STUDIES:
         shell:
             "python -m alloymtl synergy --spec @{input.study} --log {log}"
             " --in metrics={input.metrics} --out synergy={output.synergy}"
+
+    rule:
+        name:
+            of(study, "delta")
+        input:
+            **tables_of(study, "metrics"),
+            study=described(study),
+            code=code("evaluation.balancing.delta_tables", *balancers(study)),
+        output:
+            **tables_of(study, *GAINS),
+        log:
+            f"{logs(study)}/delta.log",
+        localrule: True
+        conda:
+            "../../envs/pipeline.yaml"
+        params:
+            out=lambda wildcards, output: named(output),
+        shell:
+            "python -m alloymtl delta --spec @{input.study} --log {log}"
+            " --in metrics={input.metrics} --out {params.out:q}"
+
+    rule:
+        name:
+            of(study, "equivalence")
+        input:
+            **tables_of(study, "metrics"),
+            study=described(study),
+            code=code("evaluation.balancing.equivalence"),
+        output:
+            **tables_of(study, "equivalence"),
+        log:
+            f"{logs(study)}/equivalence.log",
+        localrule: True
+        conda:
+            "../../envs/pipeline.yaml"
+        shell:
+            "python -m alloymtl equivalence --spec @{input.study} --log {log}"
+            " --in metrics={input.metrics} --out equivalence={output.equivalence}"
+
+    rule:
+        name:
+            of(study, "norms")
+        input:
+            **tables_of(study, "metrics", "gradients", "histories"),
+            study=described(study),
+            code=code("evaluation.balancing.norms"),
+        output:
+            **tables_of(study, *OF_NORMS),
+        log:
+            f"{logs(study)}/norms.log",
+        localrule: True
+        conda:
+            "../../envs/pipeline.yaml"
+        params:
+            out=lambda wildcards, output: named(output),
+        shell:
+            "python -m alloymtl norms --spec @{input.study} --log {log}"
+            " --in metrics={input.metrics} gradients={input.gradients} histories={input.histories}"
+            " --out {params.out:q}"
+
+    rule:
+        name:
+            of(study, "balancing_costs")
+        input:
+            **tables_of(study, "metrics", "runs"),
+            study=described(study),
+            code=code("evaluation.balancing.costs", *balancers(study)),
+        output:
+            **tables_of(study, "balancing_costs"),
+        log:
+            f"{logs(study)}/balancing_costs.log",
+        localrule: True
+        conda:
+            "../../envs/pipeline.yaml"
+        shell:
+            "python -m alloymtl balancing_costs --spec @{input.study} --log {log}"
+            " --in metrics={input.metrics} runs={input.runs} --out balancing_costs={output.balancing_costs}"

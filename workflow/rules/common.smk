@@ -55,7 +55,8 @@ def check_study(study, origin):
 def check_reported(study, origin):
     """Make sure that the numbers that are to stand beside the study's own are there."""
     name, folder = study.paper["reported"], Path(workflow.basedir) / "paper" / "reported"
-    known = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    # A folder without claims holds numbers that stand beside those of any study.
+    known = sorted(path.parent.name for path in folder.glob("*/claims.yaml"))
     if name is not None and name not in known:
         where = os.path.relpath(folder)
         raise UserError(f"{origin}: paper.reported", f"there is no folder {where}/{name}.", suggestion(name, known))
@@ -69,6 +70,11 @@ def code(*modules):
 def code_of_runs(study):
     """Source files that decide the runs of a method, by wildcards."""
     return lambda wildcards: code("evaluation.job", *study.methods[wildcards.method].modules())(wildcards)
+
+
+def balancers(study):
+    """Modules of the balancers of a study's methods: what a balancer says of itself decides how it is shown."""
+    return sorted({method.parts["balancer"].module for method in study.trained})
 
 
 def raw_files(study):

@@ -13,7 +13,9 @@ report: "../report/simulated.rst" if STUDY.simulated else "../report/measured.rs
 
 # All that the paper is made from. Of a control it shows the data, what it scored, and the relations that it learned.
 RESULTS = {
-    **tables_of(STUDY, *COLLECTED, *COMPARED, "conflict", "tails", "synergy"),
+    **tables_of(STUDY, *COLLECTED, *COMPARED, "conflict", "tails", "synergy", *GAINS, *OF_NORMS),
+    **tables_of(STUDY, "equivalence", "balancing_costs"),
+    "balancing_reported": os.path.relpath(Path(workflow.basedir) / "paper" / "reported" / "2509.23915" / "tables.csv"),
     "split": f"{ROOT}/data/split.parquet",
     "ingest": f"{ROOT}/data/ingest.json",
     "rejects": f"{ROOT}/data/rejects.csv",

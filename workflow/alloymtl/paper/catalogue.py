@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 DATA, RESULTS, CONTROLS, CLAIMS, COST = "Data", "Results", "Controls", "Claims and checks", "Cost and further metrics"
+BALANCING = "Balancing"
 SHOWN: dict[str, tuple[str, str]] = {
     "table1_data": (DATA, "Alloys of each property by partition"),
     "tableA3_files": (DATA, "Raw files: how they were read, where their rows went"),
@@ -40,6 +41,15 @@ SHOWN: dict[str, tuple[str, str]] = {
     "figureC2_mitigation": (CONTROLS, "Remedies beside reported changes"),
     "figureC3_soft": (CONTROLS, "Soft sharing by its coupling"),
     "figureC4_planted": (CONTROLS, "Planted relations found again"),
+    "tableB1_delta": (BALANCING, "Balancers against independent networks"),
+    "figureB1_levels": (BALANCING, "Balancers by the size of the largest property"),
+    "figureB2_ranks": (BALANCING, "Balancers by mean rank"),
+    "tableB3_equivalence": (BALANCING, "Which balancers reach a grid search of weights"),
+    "tableB4_norms": (BALANCING, "Norms of gradients against imbalance"),
+    "tableB5_costs": (BALANCING, "Cost of each balancer beside its gain"),
+    "tableB6_published": (BALANCING, "Gains beside those published for other data"),
+    "figureB3_norms": (BALANCING, "Norms of gradients against imbalance"),
+    "figureB4_cost": (BALANCING, "Gain of each balancer by its cost"),
     "tableC9_claims": (CLAIMS, "Verdict on each claim of the reported paper"),
     "tableC10_audit": (CLAIMS, "Checks of printed numbers"),
     "tableA1_metrics": (COST, "Further metrics"),

@@ -26,6 +26,11 @@ TABLES: tuple[str, ...] = (
     "tableC8_grouped",
     "tableC9_claims",
     "tableC10_audit",
+    "tableB1_delta",
+    "tableB3_equivalence",
+    "tableB4_norms",
+    "tableB5_costs",
+    "tableB6_published",
     "tableA1_metrics",
     "tableA2_cost",
     "tableA3_files",
@@ -45,6 +50,10 @@ FIGURES: tuple[str, ...] = (
     "figureC2_mitigation",
     "figureC3_soft",
     "figureC4_planted",
+    "figureB1_levels",
+    "figureB2_ranks",
+    "figureB3_norms",
+    "figureB4_cost",
     "figureA1_profile",
 )
 

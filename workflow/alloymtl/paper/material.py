@@ -58,6 +58,46 @@ class Material:
         return self._parquet("synergy")
 
     @cached_property
+    def delta(self) -> pd.DataFrame:
+        """What each balancer gains over its baselines, in percent."""
+        return self._parquet("delta")
+
+    @cached_property
+    def delta_levels(self) -> pd.DataFrame:
+        """How much more each balancer gains at the largest level than at the smallest, in percentage points."""
+        return self._parquet("delta_levels")
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        """Mean rank of each balancer, and the difference from which ranks differ."""
+        return self._parquet("ranks")
+
+    @cached_property
+    def equivalence(self) -> pd.DataFrame:
+        """Each balancer's gain against that of a grid search of the weights, in percentage points."""
+        return self._parquet("equivalence")
+
+    @cached_property
+    def norms(self) -> pd.DataFrame:
+        """Correlations of the norms of gradients with imbalance."""
+        return self._parquet("norms")
+
+    @cached_property
+    def norm_points(self) -> pd.DataFrame:
+        """What those over tasks and levels are of: relative norm and gain of each task, unit by unit."""
+        return self._parquet("norm_points")
+
+    @cached_property
+    def balancing_costs(self) -> pd.DataFrame:
+        """Cost of each balancer beside its gain, at the largest level."""
+        return self._parquet("balancing_costs")
+
+    @cached_property
+    def balancing_reported(self) -> pd.DataFrame:
+        """What arXiv:2509.23915 reports of balancers, all cells as text."""
+        return _texts(self.inputs["balancing_reported"])
+
+    @cached_property
     def tails(self) -> pd.DataFrame:
         """Largest errors of each method with their bootstrap intervals."""
         return self._parquet("tails")

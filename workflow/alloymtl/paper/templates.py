@@ -18,7 +18,8 @@ from alloymtl.paper.wording.prose import Prose
 ENTRY = "paper.tex.j2"
 SUFFIX = ".tex.j2"
 DRAWN = ("independent", "hard", "structured")  # architectures that diagram.tex.j2 has a drawing of
-CITED = {"2512.22740": "kang2025"}  # key in the bibliography of a reported paper that is not the folder's name
+# Keys in the bibliography of reported papers that are not the names of their folders.
+CITED = {"2512.22740": "kang2025", "2509.23915": "guo2025"}
 _STEM = re.compile(r"(?:table|figure)([A-Z]?\d+)_")
 _MARK = Tex(r"\textbf{Simulated data.} ")
 _INCLUDED = re.compile(r"\\(input|include|includegraphics|bibliography)\s*(?:\[[^\]]*\])?\s*\{([^}]*)\}")

@@ -14,11 +14,15 @@ from matplotlib.figure import Figure
 
 from alloymtl.files import write_csv
 from alloymtl.paper.figures import (
+    balancing_cost,
+    balancing_levels,
+    balancing_ranks,
     confusion,
     cosine,
     errors,
     imbalance,
     mitigation,
+    norms,
     planted,
     profile,
     relations,
@@ -44,6 +48,10 @@ DRAWINGS: dict[str, Callable[[Material], tuple[Figure, pd.DataFrame]]] = {
     "figureC2_mitigation": mitigation.draw,
     "figureC3_soft": soft.draw,
     "figureC4_planted": planted.draw,
+    "figureB1_levels": balancing_levels.draw,
+    "figureB2_ranks": balancing_ranks.draw,
+    "figureB3_norms": norms.draw,
+    "figureB4_cost": balancing_cost.draw,
     "figureA1_profile": profile.draw,
 }
 

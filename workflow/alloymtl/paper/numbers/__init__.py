@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from alloymtl.paper.material import Material
-from alloymtl.paper.numbers import conflict, controls, data, design, levels, relations, reported, soft, tests
+from alloymtl.paper.numbers import (
+    balancing,
+    balancing_norms,
+    conflict,
+    controls,
+    data,
+    design,
+    levels,
+    relations,
+    reported,
+    soft,
+    tests,
+)
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.spec import PaperStudy
 
@@ -37,6 +49,11 @@ OF_THE_STUDY: tuple[Collector, ...] = (
     controls.weights,
     controls.projection,
     controls.splits,
+    balancing.gains,
+    balancing_norms.equivalence,
+    balancing_norms.norms,
+    balancing_norms.costs,
+    balancing_norms.gains,
     reported.tables,
     reported.verdicts,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from alloymtl.evaluation.balancing.roles import family
 from alloymtl.paper.display import SPLITS, metric_title, unit
 from alloymtl.paper.latex import Tex, escape, listing
 from alloymtl.paper.spec import MethodView, PaperStudy
@@ -93,10 +94,28 @@ class Prose:
         every = [m for m in every if kind != "balancer" or m.architecture not in ("independent", "transfer")]
         return [m for m in every if m.parts[kind].name in names]
 
+    def distinct(self, users: Iterable[MethodView]) -> list[MethodView]:
+        """Methods without those that differ from another in their batches alone; one with plain batches stays."""
+        kept: list[MethodView] = []
+        for method in sorted(users, key=lambda m: m.parts["sampler"].name != PLAIN["sampler"]):
+            if not any(_same_but_batches(method, other) for other in kept):
+                kept.append(method)
+        return kept
+
+    def families(self) -> dict[str, list[str]]:
+        """Methods of several balancers that state the same family, by its name."""
+        found: dict[str, list[MethodView]] = {}
+        for balancer in self.parts("balancer"):
+            if name := family(balancer):
+                found.setdefault(name, []).extend(self.distinct(self.users("balancer", balancer)))
+        several = {name: methods for name, methods in found.items() if len({m.balancer for m in methods}) > 1}
+        return {name: [m.name for m in methods] for name, methods in several.items()}
+
     def who(self, users: Iterable[MethodView]) -> Tex:
-        """Users of a part by title: those of the main comparison where there are some, the first few of many."""
-        names = [m.name for m in users]
-        names = [n for n in names if n in self.study.main.methods] or names
+        """Users of a part by title: those of the main comparison, or else the first few that are distinct."""
+        users = list(users)
+        first = [m for m in users if m.name in self.study.main.methods]
+        names = [m.name for m in first or self.distinct(users)]
         return self.methods(names) if len(names) <= MANY else Tex(f"{self.methods(names[:MANY])} among others")
 
     def parts(self, kind: str) -> list[str]:
@@ -175,7 +194,7 @@ class Prose:
 
     def variants(self, kind: str, users: Iterable[MethodView], first: MethodView) -> Tex:
         """Methods whose options of a part differ from those of the first user, each with what differs."""
-        found = ((m, self.options(kind, m, first)) for m in users)
+        found = ((m, self.options(kind, m, first)) for m in self.distinct(users))
         return Tex("; ".join(f"{self.method(m.name)}: {options}" for m, options in found if options))
 
     def departures(self, method: MethodView) -> Tex:
@@ -233,3 +252,9 @@ class Prose:
         """Methods whose learned relations a penalty draws towards zero."""
         parts = {name: self.study.methods[name].parts["architecture"] for name in self.facts["related"]}
         return [name for name, part in parts.items() if part.options.get("lambda_sparse", 0) > 0]
+
+
+def _same_but_batches(method: MethodView, other: MethodView) -> bool:
+    """Whether two methods have the same parts and settings but for the sampler."""
+    same = all(part == other.parts[kind] for kind, part in method.parts.items() if kind != "sampler")
+    return same and method.training == other.training

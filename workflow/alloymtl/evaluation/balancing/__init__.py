@@ -1,0 +1,1 @@
+"""Balancing of tasks: what it gains, whether gradient norms predict imbalance, and what it costs."""
