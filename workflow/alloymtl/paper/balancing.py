@@ -18,6 +18,7 @@ from alloymtl.paper.spec import MethodView, PaperStudy, ordered
 from alloymtl.run import Level
 
 ABSENT = "This study has no experiment on balancing."
+ABSENT_NORMS = "This study has no experiment on balancing that keeps norms of gradients."
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from alloymtl.evaluation.claims.decide import mean_estimate
 from alloymtl.evaluation.metrics import HIGHER_IS_BETTER
 from alloymtl.evaluation.samples import Values, of_runs, units
+from alloymtl.evaluation.statistics import paired_t
 from alloymtl.experiment import Experiment
 from alloymtl.run import Level
 
@@ -125,5 +125,5 @@ def _units(experiment: Experiment) -> pd.Index:
 def _scale(baseline: Vector, alpha: float) -> float:
     """Mean of a baseline's values; NaN where a percentage of it means nothing."""
     mean = float(baseline.mean())
-    low = mean if baseline.size < 2 else mean_estimate(baseline, 1 - alpha).low
+    low = mean if baseline.size < 2 else paired_t(baseline, np.zeros_like(baseline), 1 - alpha).ci_low
     return mean if low > 0 else np.nan

@@ -16,12 +16,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from alloymtl.evaluation.balancing.gradient_norms import AS_MET, SCALED
 from alloymtl.evaluation.balancing.norms import POINT_COLUMNS
 from alloymtl.evaluation.balancing.roles import is_baseline, is_gradient_norm
-from alloymtl.paper.balancing import batches, made
+from alloymtl.paper.balancing import ABSENT_NORMS, batches, made
 from alloymtl.paper.display import figure_text
 from alloymtl.paper.figures.style import Colour, legend, notice, panels
 from alloymtl.paper.material import Material
 from alloymtl.paper.spec import ordered
-from alloymtl.paper.tables.norms import ABSENT
 
 COLUMNS = [*POINT_COLUMNS, "role"]
 BEFORE, AFTER = "before", "after"
@@ -40,7 +39,7 @@ def draw(material: Material) -> tuple[Figure, pd.DataFrame]:
     """
     study, points = material.study, material.norm_points
     if points.empty:
-        return notice(ABSENT), pd.DataFrame(columns=COLUMNS)
+        return notice(ABSENT_NORMS), pd.DataFrame(columns=COLUMNS)
     roles = {
         name: BEFORE if is_baseline(made(study.methods[name])) else AFTER
         for name in points["method"].drop_duplicates()

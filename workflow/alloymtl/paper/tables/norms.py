@@ -10,6 +10,7 @@ import pandas as pd
 from alloymtl.evaluation.balancing.correlation import PEARSON, SPEARMAN
 from alloymtl.evaluation.balancing.gradient_norms import AS_MET, CORRECTED, SCALED
 from alloymtl.evaluation.balancing.norms import COLUMNS, EPOCH_CHANGES, EPOCHS, TASKS
+from alloymtl.paper.balancing import ABSENT_NORMS
 from alloymtl.paper.latex import Tex, count, escape, fixed
 from alloymtl.paper.material import Material
 from alloymtl.paper.spec import PaperStudy, ordered
@@ -17,7 +18,6 @@ from alloymtl.paper.tables.across import title
 from alloymtl.paper.tables.parts import DASH, grouped_heading, interval, level_title, lower_first, notice, number
 from alloymtl.paper.tables.tabular import Table, Tabular, spanning
 
-ABSENT = "This study has no experiment on balancing that keeps norms of gradients."
 MEASURES = {AS_MET: "Norms as met", SCALED: "Norms as scaled by the balancer"}
 HEADING = ("Pearson", "Interval", "Spearman")
 DECIMALS = 2
@@ -32,7 +32,7 @@ def make(material: Material) -> Table:
     """
     table = material.norms
     if table.empty:
-        return notice(COLUMNS, ABSENT)
+        return notice(COLUMNS, ABSENT_NORMS)
     groups = [("", 2), *((name, len(HEADING)) for name in MEASURES.values())]
     heading = grouped_heading(groups, ["Over", "Points", *HEADING * len(MEASURES)])
     tabular = Tabular("lr" + "rcr" * len(MEASURES), heading)
