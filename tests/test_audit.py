@@ -43,6 +43,7 @@ PARTS = {
     "smoothing": "none",
     "balancer": "inverse_size",
     "sampler": "uniform",
+    "optimiser": "adam",
 }
 VALUES = st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=3, max_size=9).map(np.array)
 

@@ -240,7 +240,7 @@ class Study:
             smoothing = "fds" if method.endswith("fds") else "none"
             named = {"architecture": architecture, "loss": loss, "smoothing": smoothing, "balancer": balancer}
             options = {"penalty": method} if method.startswith("soft") else {}
-            named |= {"sampler": "uniform"}
+            named |= {"sampler": "uniform", "optimiser": "adam"}
             return {k: {"name": v, "options": options if k == "architecture" else {}} for k, v in named.items()}
 
         methods = dict.fromkeys(m for names, _ in self.experiments.values() for m in names)

@@ -31,8 +31,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:for .* copying from a non-meta p
 
 
 def study(training=None, **of_methods):
-    """The quick study; ``training`` for all methods, and for some of them their own."""
-    config = config_module.read(REPOSITORY / "config" / "quick.yaml")
+    """The default study; ``training`` for all methods, and for some of them their own."""
+    config = config_module.read(REPOSITORY / "config" / "config.yaml")
     config = config_module.merge(config, {"training": training or {}})
     return Study.from_config(
         config_module.merge(config, {"methods": {name: {"training": own} for name, own in of_methods.items()}}), "cfg"

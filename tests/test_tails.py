@@ -262,6 +262,7 @@ def test_other_alloys_or_missing_predictions_stop_the_build(tmp_path, spoil, tol
 
 def parts(training=None, **named):
     kinds = {"architecture": "hard", "loss": "mse", "smoothing": "none", "balancer": "size", "sampler": "uniform"}
+    kinds["optimiser"] = "adam"
     return {**{k: {"name": v, "options": {}} for k, v in {**kinds, **named}.items()}, "training": training or {}}
 
 
