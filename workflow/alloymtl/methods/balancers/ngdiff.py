@@ -2,9 +2,9 @@
 
 NGDiff subtracts the normalised gradient of what a model is to unlearn from that of what it is to keep. With plus signs
 it is a rule for tasks that are all to be learned: d = sum_i g_i / ||g_i|| on all shared parameters. Its automatic step
-size needs losses at other parameters than the step's own, which the engine would have to provide; it is left out, and
-the optimiser's takes its place. What remains is one family with gradient-norm scaling, which has another scale, and the
-heads' gradients scaled as well: here they stay as they are.
+size is an optimiser of its own (``methods.optimisers.automatic``), with this balancer or with another. The rule is of
+one family with gradient-norm scaling, which has another scale, and the heads' gradients scaled as well: here they stay
+as they are.
 
 Absent tasks are left out of the sum. So is a gradient of zero, or one of less than 1e-12 of the largest norm in the
 step: it has no direction.

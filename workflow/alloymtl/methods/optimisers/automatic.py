@@ -1,16 +1,17 @@
-"""Adam with an automatic step size: generalised Newton, GeN (Bu and Xu 2024), as NGDiff takes it (arXiv:2410.22086).
+"""Adam with an automatic step size, as NGDiff takes it (arXiv:2410.22086): generalised Newton, GeN (arXiv:2407.02772).
 
-In the first step, and in every ``every``-th after it, the weighted sum of the losses L is computed at two more points:
-with p the change of the parameters that Adam would make at the present step size e, at w + p (L_-) and at w - p (L_+),
-for the same batch, the same dropped units and without a change of the running statistics. The parabola through these
-and L_0 at w itself is lowest at
+In the first step, and in every ``every``-th after it, the weighted sum of the losses L is computed at three points: at
+w itself (L_0) and, with p the change of the parameters that Adam would make at the present step size e, at w + p (L_-)
+and at w - p (L_+). The parabola through these is lowest at
 
     e* = (e / 2) (L_+ - L_-) / (L_+ - 2 L_0 + L_-).
 
-Where the loss does not fall along p, or does not curve upwards, the parabola says nothing and e stays. Else the new
-step size is ``memory`` x e + (1 - ``memory``) x e*, with e* held within a tenth and ten times e, since a parabola of a
-single batch may be all but flat. It starts from the learning rate of the training settings, and their schedule on a
-plateau has no say. The smoothing, the bounds and the interval are ours; penalties of the architecture are not in L.
+L is that of the epoch's next batch (after the last, the first), with that batch's dropped units and no change of the
+running statistics: the step was made from its own batch, on which it looks better than it is, so that a parabola there
+asks for ever longer steps. Where the loss does not fall along p, or does not curve upwards, the parabola says nothing
+and e stays. Else the new step size is ``memory`` x e + (1 - ``memory``) x e*, with e* held between e / 2 and 2 e.
+Smoothing and bounds are those of GeN's release. It starts from the learning rate of the training settings, and their
+schedule on a plateau has no say. Penalties of the architecture are not in L.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numba.extending import register_jitable
 OPTIONS = {"every": 10, "memory": 0.9}
 FORM = "automatic"
 
-_FURTHEST = 10.0
+_FURTHEST = 2.0
 
 
 @register_jitable

@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,18 @@ FAST = {"reassoc", "contract", "arcp", "nsz"}
 _KEPT = 30 * 24 * 3600  # seconds
 
 
-def _checksum() -> str:
+def _sources() -> list[Path]:
+    """Files that kernels are made of. A balancer is a value to them, so that a new one compiles itself alone."""
+    here = Path(__file__).resolve().parent
+    files = [file for folder in (here, here.parents[1] / "methods") for file in folder.rglob("*.py")]
+    return [file for file in files if file.parent != _balancers()]
+
+
+def _balancers() -> Path:
+    return Path(__file__).resolve().parents[2] / "methods" / "balancers"
+
+
+def _checksum(files: Iterable[Path]) -> str:
     versions = (
         numba.__version__,
         np.__version__,
@@ -43,10 +54,8 @@ def _checksum() -> str:
         binding.get_host_cpu_features().flatten(),
     )
     digest = hashlib.sha256("\0".join(versions).encode())
-    here = Path(__file__).parent
-    for folder in (here, here.parents[1] / "methods"):
-        for file in sorted(folder.rglob("*.py")):
-            digest.update(file.read_bytes())
+    for file in sorted(files):
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -54,7 +63,8 @@ def cache_folder() -> Path:
     """Where compiled kernels are kept; a temporary folder of this process where no lasting one can be written."""
     try:
         caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(os.environ.get("ALLOYMTL_CACHE") or Path(caches, "alloymtl")) / f"kernels-{_checksum()}"
+        caches = Path(os.environ.get("ALLOYMTL_CACHE") or Path(caches, "alloymtl"))
+        folder = caches / f"kernels-{_checksum(_sources())}"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             os.utime(folder)
@@ -86,7 +96,8 @@ class Locator(UserProvidedCacheLocator):
         path, package = Path(py_file).resolve(), Path(__file__).resolve().parents[2]
         if not path.is_relative_to(package):  # a user's own, such as a test's
             return super().get_suitable_cache_subpath(py_file)
-        return "_".join(path.parent.relative_to(package).parts)
+        name = "_".join(path.parent.relative_to(package).parts)
+        return f"{name}-{_checksum(_balancers().glob('*.py'))}" if path.parent == _balancers() else name
 
 
 numba.config.CACHE_DIR = str(cache_folder())

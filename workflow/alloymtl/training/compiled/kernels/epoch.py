@@ -162,6 +162,7 @@ def train(
     for step in range(len(starts) - 1):
         largest = max(largest, starts[step + 1] - starts[step])
     kept, on, graph = room(net, largest, n_tasks, w), desk(net, largest, w), graph_room(net, w)
+    aside = desk(net, largest if settings.steps == AUTOMATIC else 0, w)
     sizes = net.graph[END] - net.graph[EMBEDDING]
     of_graph = np.zeros((n_tasks if settings.asks == ALL_SHARED or settings.measure_every > 0 else 0, sizes), w.dtype)
     shares = np.ones(n_tasks)
@@ -234,9 +235,11 @@ def train(
         if net.n_backbones > 1:
             couple(net, w, settings.coupling, g)
         if settings.steps == AUTOMATIC and state.steps[0] % settings.every == 0:
+            following = (step + 1) % (len(starts) - 1)
+            first, end = starts[following], starts[following + 1]
             find_step_size(
-                net, n, batch, row, rows, loss, coefficients, settings, sigma, graph, calibration, dropout, kept, on,
-                state,
+                net, end - first, order[first:end], first, rows, loss, coefficients, settings, sigma, graph,
+                calibration, dropout, kept, aside, state,
             )  # fmt: skip
         state.steps[0] += 1
         adam(w, g, state.m, state.v, state.rate[0], settings.decay, state.steps[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,35 +24,41 @@ class Optimiser(Base):
     def __init__(self, engine: Engine, options: Mapping[str, Any]) -> None:
         super().__init__(engine, options)
         self.taken = 0
+        self.passes: list[Forward] = []
+
+    def begin_epoch(self, number: int, passes: Sequence[tuple[Forward, Tensor]]) -> None:
+        """Keep the passes, which of each step's next batch are asked for (see ``Base.begin_epoch``)."""
+        following = [forward for forward, _ in (*passes[1:], passes[0])]
+        self.passes = following[::-1]
 
     def step(self, forward: Forward, labelled: Tensor, draws: np.ndarray, measured: bool) -> Tensor:
         """Take one step; the outputs (rows x tasks) that it began with (see ``Base.step``)."""
         output, weighted = forward()
         self.engine.backward(weighted, labelled, draws, measured)
+        following = self.passes.pop()
         if self.taken % max(self.options["every"], 1) == 0:
-            here = float(weighted.detach().double().sum())
             group = self.engine.optimiser.param_groups[0]
-            ahead, behind = self._either_side(forward)
-            group["lr"] = step_size(group["lr"], here, ahead, behind, self.options["memory"])
+            group["lr"] = step_size(group["lr"], *self._along(following), self.options["memory"])
         self.engine.optimiser.step()
         self.taken += 1
         return output.detach()
 
-    def _either_side(self, forward: Forward) -> tuple[float, float]:
-        """The weighted sum of the losses one step of Adam ahead, and as far behind."""
+    @torch.no_grad()
+    def _along(self, forward: Forward) -> tuple[float, float, float]:
+        """The weighted sum of the losses of a pass here, one step of Adam ahead, and as far behind."""
         engine = self.engine
         with unchanged(engine.network), unchanged(engine.loss), self._forgotten():
             flat = engine.learned[0]
-            here = flat.detach().clone()
+            start = flat.detach().clone()
+            here = float(forward()[1].double().sum())
             own = [parameter.detach().clone() for parameter in engine.learned[1:]]
             engine.optimiser.step()
-            with torch.no_grad():
-                for parameter, value in zip(engine.learned[1:], own, strict=True):
-                    parameter.copy_(value)
-                ahead = float(forward()[1].double().sum())
-                flat.copy_(2 * here - flat)
-                behind = float(forward()[1].double().sum())
-        return ahead, behind
+            for parameter, value in zip(engine.learned[1:], own, strict=True):
+                parameter.copy_(value)
+            ahead = float(forward()[1].double().sum())
+            flat.copy_(2 * start - flat)
+            behind = float(forward()[1].double().sum())
+        return here, ahead, behind
 
     def _forgotten(self) -> Any:
         """Leave Adam's moments as they were."""
