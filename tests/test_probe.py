@@ -33,6 +33,11 @@ class Rows:
             scatter = noise * rng.normal(size=(there.sum(), means.shape[1]))
             self.of_row[there, task] = means[task] + scatter - scatter.mean(0)
         self.rng = rng
+        self.factors = np.ones(len(means))
+
+    @property
+    def multipliers(self):
+        return [self.factors] * len(self.grams)
 
     def task_gradients(self, rows):
         counts = self.labelled[rows].sum(0)[:, None]
@@ -125,6 +130,7 @@ def test_steps_without_one_of_the_tasks_are_not_counted():
     absent = np.full((3, 3), np.nan)
     absent[:2, :2] = [[1, -1], [-1, 4]]
     engine.grams = [absent, np.diag([1.0, 1.0, 0.0])]
+    engine.factors = np.array([2.0, 0.5, 3.0])
     lines = measure(
         engine, np.zeros((0, 3), bool), TASKS, {"rows": 4, "epoch_interval": 9}, 2, np.random.default_rng(0)
     )
@@ -132,6 +138,12 @@ def test_steps_without_one_of_the_tasks_are_not_counted():
     assert of_pair["a", "b", "cosine"]["value"] == pytest.approx(-0.25)  # of -1/2 and 0
     assert of_pair["a", "b", "cosine"]["n"] == 2
     assert ("a", "c", "cosine") not in of_pair  # one step without c, one in which its gradient is zero
+    norms = {t: (of_pair[t, t, "norm"], of_pair[t, t, "norm_scaled"]) for t in TASKS}
+    assert {t: (plain["value"], scaled["value"], plain["n"]) for t, (plain, scaled) in norms.items()} == {
+        "a": (1.0, 2.0, 2),
+        "b": (1.5, 0.75, 2),  # of 2 and 1
+        "c": (0.0, 0.0, 1),
+    }
 
 
 @given(
