@@ -164,7 +164,7 @@ MISTAKES = {
     ),
     "level above the simulated rows": (
         put, ("experiments", "main", "levels"), ["all", 10**6],
-        r"cfg: experiments.main.levels: the largest simulated task has \d+ rows, of which 1000000 cannot be kept",
+        r"cfg: experiments.main.levels: the largest simulated task has \d+ rows, and not 1000000",
     ),
     "unknown twin": (
         put, ("evaluation",), {"twins": [["hard", "pcgrad_of"]]},

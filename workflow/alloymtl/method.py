@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import importlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from alloymtl import components, engines
 from alloymtl.errors import UserError
@@ -71,6 +74,26 @@ class Method:
         settings = {**training, **values["training"]}
         settings["engine"] = engines.chosen(settings, parts, key)
         return cls(name, title, parts, engines.without_default_device(settings), diagnostics)
+
+
+def check_stages(methods: Iterable[Method], tasks: Sequence[str], source: str) -> None:
+    """Make sure that each architecture knows what to train with its options.
+
+    Args:
+        methods: to train.
+        tasks: names of the study's tasks.
+        source: name of the config, for messages.
+
+    Raises:
+        UserError: an option does not fit the tasks; names the method.
+    """
+    for method in methods:
+        part = method.parts["architecture"]
+        try:
+            importlib.import_module(part.module).stages(tasks, np.ones(len(tasks), dtype=np.int64), part.options)
+        except UserError as mistake:
+            where = f"{source}: methods.{method.name}.{mistake.where}"
+            raise UserError(where, mistake.what, mistake.mend) from None
 
 
 def check_distinct(methods: Iterable[Method], source: str) -> None:

@@ -20,6 +20,9 @@ from alloymtl.method import GRADIENTS, Method, check_distinct
 from alloymtl.run import Level, Run
 from alloymtl.task import Location, Task
 
+MIN_LEVEL = 10
+"""Labels of the largest task below which there is nothing to split."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -200,7 +203,7 @@ def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root:
     check_distinct(methods.values(), source)
     for experiment in experiments.values():
         _check_experiment(experiment, methods, source)
-        _check_levels(experiment, simulation, source)
+        _check_levels(experiment, simulation, full["split"]["labels"], source)
     for number, pair in enumerate(full["evaluation"]["twins"]):
         for method in pair:
             _check_method(method, methods, f"{source}: evaluation.twins[{number}]")
@@ -284,16 +287,26 @@ def _check_method(name: str, methods: Mapping[str, Method], key: str) -> None:
         raise UserError(key, f"no method {name!r}.", suggestion(name, list(methods)))
 
 
-def _check_levels(experiment: Experiment, simulation: Mapping[str, Any] | None, source: str) -> None:
-    """No level keeps more rows than are simulated; how many a measured table has, only the training jobs know."""
-    if simulation is None:
-        return
-    most = max(simulation["rows"].values())
+def _check_levels(
+    experiment: Experiment, simulation: Mapping[str, Any] | None, labels: Mapping[str, Any], source: str
+) -> None:
+    """No level is out of range; how many rows a measured table has to be kept, only the training jobs know."""
+    least, most, mend = MIN_LEVEL, math.inf, "raise it, or write all."
+    what = f"a level is how many labels of the largest task are kept, {MIN_LEVEL} at least"
+    if labels["kind"] == "kept":
+        least, most, mend = 1, 100, "write 1 to 100, or all."
+        what = "with split.labels.kind kept, a level is the percentage of labels that stay"
+    elif labels["kind"] != "all":
+        least, most, mend = 0, labels["rows"], "change it, or split.labels.rows."
+        what = f"a level is how many of a task's {labels['rows']} labels (split.labels.rows) all tasks have in common"
+    elif simulation is not None:
+        most = max(simulation["rows"].values())
+        if any(level != "all" and int(level) > most for level in experiment.levels):
+            what = f"the largest simulated task has {most} rows"
+            mend = "lower the level, or raise simulation.rows."
     for level in experiment.levels:
-        if level != "all" and int(level) > most:
-            key = f"{source}: experiments.{experiment.name}.levels"
-            what = f"the largest simulated task has {most} rows, of which {level} cannot be kept."
-            raise UserError(key, what, "lower the level, or raise simulation.rows.")
+        if level != "all" and not least <= int(level) <= most:
+            raise UserError(f"{source}: experiments.{experiment.name}.levels", f"{what}, and not {level}.", mend)
 
 
 def _check_experiment(experiment: Experiment, methods: Mapping[str, Method], source: str) -> None:

@@ -43,11 +43,13 @@ def check_study(study, origin):
     """Make sure that all that the config names is there."""
     from alloymtl.data.elements import check_elements
     from alloymtl.evaluation.metrics import check_metrics
+    from alloymtl.method import check_stages
 
     for name, one in {"": study, **study.controls}.items():
         place = f"{origin}: controls.{name}" if name else origin
         check_elements(one.data["elements"], place)
         check_metrics(one.evaluation, place)
+        check_stages(one.trained, [task.name for task in one.tasks], place)
     study.check_sources()
     check_reported(study, origin)
 

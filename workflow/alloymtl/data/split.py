@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from alloymtl.data import overlap
 from alloymtl.data.clusters import composition_clusters, fractions_of
 from alloymtl.data.repeats import distinct
 from alloymtl.errors import UserError
@@ -230,4 +231,8 @@ def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[s
     kinds = {t["name"]: t["kind"] for t in spec["tasks"]}
     columns = ["alloy", "system", *(f"y:{t}" for t in kinds)]
     features = read_parquet(inputs["features"], None if spec["split"]["kind"] == "clustered" else columns)
-    write_parquet(outputs["split"], split(features, kinds, spec["split"], spec["seed"]))
+    table = split(features, kinds, spec["split"], spec["seed"])
+    if spec["split"]["labels"]["kind"] != overlap.ALL:
+        systems = features.set_index("alloy")["system"]
+        table = overlap.with_levels(table, systems, spec["split"]["labels"], spec["seed"])
+    write_parquet(outputs["split"], table)

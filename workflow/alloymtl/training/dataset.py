@@ -96,13 +96,18 @@ def majority(split: pd.DataFrame) -> str:
 
 
 def at_level(split: pd.DataFrame, level: Level) -> pd.DataFrame:
-    """The split table with only so many labels of the majority task.
+    """The split table with the labels of a level.
+
+    Where labels are there from one level up to another (``data.overlap``), those whose levels these are; else all but
+    so many labels of the majority task.
 
     Raises:
         UserError: the level asks for more labels than there are.
     """
     if level == "all":
         return split
+    if "first" in split:
+        return split[(split["first"] <= int(level)) & (int(level) < split["end"])]
     task = majority(split)
     of_task = split["task"] == task
     if int(level) > of_task.sum():

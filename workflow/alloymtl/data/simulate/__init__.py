@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from alloymtl.data.simulate.compositions import compositions
+from alloymtl.data.simulate.designed import weight_cosines
 from alloymtl.data.simulate.measure import measure
 from alloymtl.data.simulate.samples import Samples
-from alloymtl.data.simulate.settings import PROPERTIES, Settings
+from alloymtl.data.simulate.settings import PHYSICS_SIGNAL, PROPERTIES, Settings
 from alloymtl.data.simulate.tables import raw_table
 from alloymtl.data.simulate.truth import signal, signal_correlation
 from alloymtl.files import atomic, write_json
@@ -46,7 +47,8 @@ def step(spec: Mapping[str, Any], inputs: Mapping[str, Path], outputs: Mapping[s
         spec: the config's ``simulation`` section, defaults filled in.
         inputs: none.
         outputs: a path per task in ``spec["rows"]``, and ``truth``: the settings, the tasks that the simulator knows,
-            and the correlation of their noise-free signals on a common pool of compositions.
+            the correlation of their noise-free signals on a common pool of compositions, and the cosines of the
+            weights of designed tasks.
 
     Raises:
         UserError: an unknown task, more rows than distinct compositions, or an overlap that does not fit.
@@ -68,9 +70,12 @@ def common_pool(samples: Mapping[str, Samples]) -> np.ndarray:
 
 def truth(samples: Mapping[str, Samples], settings: Settings) -> dict[str, Any]:
     """What ``truth.json`` holds."""
-    return {
+    known = {
         "simulated": True,
         "settings": asdict(settings),
         "tasks": list(PROPERTIES),
         "signal_correlation_on_common_pool": signal_correlation(common_pool(samples), settings).round(3).tolist(),
     }
+    if settings.signal != PHYSICS_SIGNAL:
+        known["weight_cosines"] = weight_cosines(PROPERTIES, settings).round(6).tolist()
+    return known

@@ -11,6 +11,7 @@ import numpy as np
 from alloymtl.errors import UserError, suggestion
 
 ALL = "all"  # key of `overlap` that stands for every task at once
+PHYSICS_SIGNAL = "physics"  # of `signal`: what a property is like, and not what it was designed to be
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ PROPERTIES = {
 UNMODELLED = dict.fromkeys(PROPERTIES, 0.15) | {"resistivity": 0.15, "hardness": 0.18, "amorphous": 0.2}
 
 # One random stream per (seed, stage, task), so that a change of one task's rows leaves the draws of the others alone.
-COMPOSITION, MEASUREMENT, OVERLAP, LATENT = 1, 2, 3, 77
+COMPOSITION, MEASUREMENT, OVERLAP, LATENT, DESIGN = 1, 2, 3, 77, 78
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Settings:
     relatedness: float
     latent_per: str
     latent_scale: float
+    signal: str
+    design_dimensions: int
     pool: str
     overlap: Mapping[str, float]
     unmodelled: Mapping[str, float]

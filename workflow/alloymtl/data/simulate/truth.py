@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from alloymtl.data.simulate.designed import designed
 from alloymtl.data.simulate.physics import PHYSICS
-from alloymtl.data.simulate.settings import ALL, LATENT, PROPERTIES, Settings
+from alloymtl.data.simulate.settings import ALL, LATENT, PHYSICS_SIGNAL, PROPERTIES, Settings
 
 FOURIER_FEATURES = 32
 
@@ -49,7 +50,8 @@ def signal(task: str, c: np.ndarray, settings: Settings) -> np.ndarray:
 
     With f the physics, u ``unmodelled[task]``, r ``relatedness`` and z(.) standardised over the rows:
     s = sqrt(1-u) z(f) + sqrt(u) z(own), m = sqrt(1-r) z(s) + sqrt(r) z(shared), and the result is the sorted f in the
-    order of m. It is therefore a function of the whole set of rows: subsample its result, not its argument.
+    order of m. It is therefore a function of the whole set of rows: subsample its result, not its argument. A designed
+    task (``signal: linear`` or ``relu``) has the mean and the SD of its physics over the rows, and nothing else of it.
 
     Args:
         task: one of ``PROPERTIES``.
@@ -59,6 +61,9 @@ def signal(task: str, c: np.ndarray, settings: Settings) -> np.ndarray:
     Returns:
         Shape (n,).
     """
+    if settings.signal != PHYSICS_SIGNAL:
+        f = PHYSICS[task](c)
+        return f.mean() + f.std() * _standardised(designed(task, c, settings))
     partners = {ALL: ALL, "cluster": PROPERTIES[task].cluster, "task": task}[settings.latent_per]
     physics = PHYSICS[task](c)
     mixture = _mix(physics, latent(c, f"own {task}", settings), settings.unmodelled[task])
