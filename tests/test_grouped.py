@@ -7,7 +7,7 @@ from alloymtl.errors import UserError
 from alloymtl.method import Method, check_stages
 from alloymtl.methods.architectures import grouped
 from alloymtl.run import FOLDERS
-from training_fixture import TASKS, a_run, data, rows, same, train
+from training_fixture import TASKS, a_run, data, partition, rows, same, train
 
 NAMES = [task.name for task in TASKS]
 
@@ -37,10 +37,11 @@ def test_one_group_of_all_is_hard_sharing_and_no_group_is_independent_networks(t
 def test_a_group_knows_nothing_of_the_others(tmp_path):
     frame = rows()
     run = grouped_run([["a", "b"]])
-    together = train(run, data(frame, run), tmp_path / "one")
+    table = partition(frame, run)
+    together = train(run, data(frame, run, table), tmp_path / "one")
     other = frame.copy()
     other["y:c"] = np.where(frame["y:c"].isna(), np.nan, 1 - frame["y:c"])
-    moved = train(run, data(other, run), tmp_path / "other")
+    moved = train(run, data(other, run, table), tmp_path / "other")
     assert list(together.fits) == ["a+b", "c"]
     for task, changes in (("a", False), ("b", False), ("c", True)):
         one, two = (f.predictions[f.predictions["task"] == task]["prediction"] for f in (together, moved))
