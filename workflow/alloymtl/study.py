@@ -7,7 +7,7 @@ study that decides its output, as one parameter, so that nothing else can make i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,10 @@ class Study:
         full = validate(config, source)
         folder = f"results/{full['study']}"
         study = _read(full, source, full["study"], folder, folder, f"{folder}/raw")
-        controls = {name: _control(study, full, of_control(config, name), name, source) for name in full["controls"]}
-        return replace(study, controls=controls)
+        made = [(study, full)]
+        for name in full["controls"]:
+            made.append(_control(made, of_control(config, name), name, source))
+        return replace(study, controls={control.name: control for control, _ in made[1:]})
 
     def to_paper_dict(self) -> dict[str, Any]:
         """What tables, figures and text depend on: no paths of raw files, no runs, no methods that never run."""
@@ -212,27 +214,31 @@ def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root:
     return Study(name, root, data_root, raw, tasks, methods, experiments, simulation, **rest, simulated_paths=written)
 
 
-def _control(study: Study, parent: Mapping[str, Any], config: Mapping[str, Any], name: str, source: str) -> Study:
-    """A control study; where it changes nothing about the data it reads those of its study.
+def _control(
+    made: Sequence[tuple[Study, Mapping[str, Any]]], config: Mapping[str, Any], name: str, source: str
+) -> tuple[Study, Mapping[str, Any]]:
+    """A control study and its config; where its data are those of its study, or of an earlier control, it reads theirs.
 
     Args:
-        study: the study that it belongs to.
-        parent: that study's config, defaults filled in.
+        made: the study that it belongs to and the controls before it, each with its config, defaults filled in.
         config: the control's, laid over that of the study.
         name: the control's.
         source: name of the config, for messages.
     """
     source = f"{source}: controls.{name}"
     full = validate(config, source)
-    folder = f"{study.root}/controls/{name}"
+    folder = f"{made[0][0].root}/controls/{name}"
     # Simulated raw files follow from the simulation alone; alloys and features from the tasks and `data` as well.
-    raw = study.raw if full["simulation"] == parent["simulation"] else f"{folder}/raw"
-    shared = all(full[key] == parent[key] for key in ("simulation", "tasks", "data"))
-    control = _read(full, source, name, folder, study.data_root if shared else folder, raw)
-    if control.simulation is not None and raw != study.raw and not control.simulated:
+    lender = next((one for one, its in made if its["simulation"] == full["simulation"]), None)
+    raw = f"{folder}/raw" if lender is None else lender.raw
+    same = ("simulation", "tasks", "data")
+    owner = next((one for one, its in made if all(its[key] == full[key] for key in same)), None)
+    control = _read(full, source, name, folder, folder if owner is None else owner.data_root, raw)
+    if control.simulation is not None and lender is None and not control.simulated:
         what = "no task reads the files that it writes."
         raise UserError(f"{source}: simulation", what, "leave the tasks' sources out, or this key.")
-    return replace(control, simulated_paths=control.simulated_paths | study.simulated_paths)
+    known = frozenset().union(*(one.simulated_paths for one, _ in made))
+    return replace(control, simulated_paths=control.simulated_paths | known), full
 
 
 def _simulated_source(task: str, kind: str, simulation: Mapping[str, Any], raw: str) -> dict[str, Any]:
