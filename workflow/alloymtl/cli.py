@@ -43,6 +43,8 @@ STEPS = {
     "conflict": "alloymtl.evaluation.conflict:step",
     "tails": "alloymtl.evaluation.tails:step",
     "synergy": "alloymtl.evaluation.synergy:step",
+    "affinity": "alloymtl.evaluation.affinity.step:step",
+    "agreement": "alloymtl.evaluation.affinity.agreements:step",
     "delta": "alloymtl.evaluation.balancing.delta_tables:step",
     "equivalence": "alloymtl.evaluation.balancing.equivalence:step",
     "norms": "alloymtl.evaluation.balancing.norms:step",

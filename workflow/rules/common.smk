@@ -19,6 +19,7 @@ STARTED = time.time()
 # The process of one job, on a cluster's node, does what that job needs and nothing else: whoever planned the study has
 # checked it, and what every job of a large study pays again is paid thousands of times.
 PLANS = workflow.is_main_process
+AFFINITY = "affinity"  # the experiment of that name
 PROFILE = ("tasks", "histograms", "overlap", "elements")  # tables of the step of that name
 
 
@@ -205,6 +206,16 @@ def paper_spec(study):
 def described(study):
     """Path of the file that tells steps of the study as a whole."""
     return f"{study.root}/study.json"
+
+
+def truth_of(study):
+    """Path of what is known of a simulated study's tasks, by name."""
+    return {"truth": f"{study.raw}/truth.json"} if study.simulated else {}
+
+
+def splits_of(study, experiment):
+    """Paths of the partitions that an experiment is run on, by split seed."""
+    return {seed: f"{study.root}/data/split/{seed}.parquet" for seed in study.experiments[experiment].split_seeds}
 
 
 def profile_of(study):
