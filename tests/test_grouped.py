@@ -5,7 +5,7 @@ import pytest
 
 from alloymtl.errors import UserError
 from alloymtl.method import Method, check_stages
-from alloymtl.methods.architectures import grouped
+from alloymtl.methods.architectures import grouped, pairs
 from alloymtl.run import FOLDERS
 from training_fixture import TASKS, a_run, data, partition, rows, same, train
 
@@ -65,3 +65,17 @@ def test_groups_that_do_not_fit_the_tasks_are_refused_before_training(groups, me
     method = Method.from_config("m", values, a_run().training, {}, "cfg")
     with pytest.raises(UserError, match=r"cfg: methods\.m\.architecture_options\." + message):
         check_stages([method], NAMES, "cfg")
+
+
+@pytest.mark.parametrize("n", range(2, 10))
+def test_every_two_tasks_meet_once_and_in_each_round_every_task_is_trained_once(n):
+    tasks = [f"t{i}" for i in range(n)]
+    met = []
+    for number in range(1, pairs.rounds(n) + 1):
+        found = [stage.tasks for stage in pairs.stages(tasks, np.ones(n), {"head": 5, "round": number})]
+        assert sorted(task for group in found for task in group) == tasks
+        assert sum(len(group) == 1 for group in found) == n % 2
+        met += [group for group in found if len(group) == 2]
+    assert len(met) == len(set(met)) == n * (n - 1) // 2
+    with pytest.raises(UserError, match=rf"{n} tasks meet in {pairs.rounds(n)} rounds, not {pairs.rounds(n) + 1}"):
+        pairs.stages(tasks, np.ones(n), {"head": 5, "round": pairs.rounds(n) + 1})
