@@ -317,6 +317,9 @@ def _check_levels(
 
 def _check_experiment(experiment: Experiment, methods: Mapping[str, Method], source: str) -> None:
     key = f"{source}: experiments.{experiment.name}"
+    if len(experiment.replicates()) < 2:
+        what = "one seed and one split seed: there is no interval of a single run."
+        raise UserError(f"{key}.seeds", what, "add a seed here or to split_seeds.")
     for method in experiment.methods:
         _check_method(method, methods, f"{key}.methods")
     for number, pair in enumerate(experiment.comparisons):
