@@ -190,10 +190,16 @@ class OnBalancing(Findings):
         if len(there) == 1:
             every = "both" if total == 2 else f"all {self.val(f'{key}+all')}"
             return Tex(f"{every} methods {words[there[0]][1]}")
+        return Tex(f"of the {self.val(f'{key}+all')} methods, {self._counted(panel, key, of, words, NAMED)}")
+
+    def _counted(
+        self, panel: Fact, key: str, of: Verdicts, words: Mapping[str, tuple[str, str]], named: Iterable[str]
+    ) -> Tex:
+        """How many methods fell which way; by name where they are few and the verdict is one of those ``named``."""
         said = []
-        for verdict in there:
+        for verdict in (verdict for verdict in words if of[verdict]):
             n = self.val(f"{key}+{verdict.replace(' ', '_')}")
-            few = verdict in NAMED and len(of[verdict]) <= FEW
+            few = verdict in named and len(of[verdict]) <= FEW
             names = f" ({listing(self._method(panel, m) for m in of[verdict])})" if few else ""
             said.append(Tex(f"{n} {words[verdict][len(of[verdict]) > 1]}{names}"))
-        return Tex(f"of the {self.val(f'{key}+all')} methods, {listing(said)}")
+        return listing(said)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from alloymtl.paper.balancing import batches
 from alloymtl.paper.latex import Tex, listing
 from alloymtl.paper.wording.conclusions_balancing import OnBalancing
-from alloymtl.paper.wording.findings import FEW, Fact
+from alloymtl.paper.wording.findings import Fact
 
 # Gradient-norm scaling ({0}) against the grid search of the same sampler.
 REACHES = {
@@ -73,13 +73,7 @@ class OnNorms(OnBalancing):
         if len(there) == 1:
             who = "the other method" if total == 1 else "both other methods" if total == 2 else f"all {every} others"
             return Tex(f"{who} {OTHERS[there[0]][total > 1]}")
-        said = []
-        for verdict in there:
-            n = self.val(f"{panel['key']}+{verdict.replace(' ', '_')}")
-            few = verdict in NAMED and len(of[verdict]) <= FEW
-            names = f" ({listing(self._method(panel, m) for m in of[verdict])})" if few else ""
-            said.append(Tex(f"{n} {OTHERS[verdict][len(of[verdict]) > 1]}{names}"))
-        return Tex(f"of the {every} other methods, {listing(said)}")
+        return Tex(f"of the {every} other methods, {self._counted(panel, panel['key'], of, OTHERS, NAMED)}")
 
     def norms(self, entry: Fact) -> Tex:
         """What the norms of one method's gradients go with, as training met them and as the balancer scaled them."""
