@@ -80,7 +80,7 @@ def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_control(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The config of a control study: its own sections laid over those of the study that it belongs to."""
-    own = config["controls"][name]
+    own = {key: value for key, value in config["controls"][name].items() if key != "title"}
     kept = {k: v for k, v in config.items() if k != "controls" and not (k in REPLACED and k in own)}
     return merge(kept, own)
 

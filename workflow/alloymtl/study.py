@@ -53,6 +53,7 @@ class Study:
     records: Mapping[str, Any]
     simulated_paths: frozenset[str]
     controls: Mapping[str, Study] = field(default_factory=dict)
+    title: str = ""
 
     @property
     def simulates(self) -> bool:
@@ -117,7 +118,8 @@ class Study:
         study = _read(full, source, full["study"], folder, folder, f"{folder}/raw")
         made = [(study, full)]
         for name in full["controls"]:
-            made.append(_control(made, of_control(config, name), name, source))
+            control, its = _control(made, of_control(config, name), name, source)
+            made.append((replace(control, title=full["controls"][name].get("title", name)), its))
         return replace(study, controls={control.name: control for control, _ in made[1:]})
 
     def to_paper_dict(self) -> dict[str, Any]:
@@ -132,6 +134,7 @@ class Study:
         }
         return {
             "study": self.name,
+            "title": self.title,
             "simulated": self.simulated,
             "simulation": self.simulation,
             "tasks": [{k: v for k, v in t.to_dict().items() if k != "sources"} for t in self.tasks],

@@ -54,6 +54,7 @@ class PaperStudy:
     """
 
     name: str
+    title: str
     simulated: bool
     tasks: tuple[Task, ...]
     methods: Mapping[str, MethodView]
@@ -73,6 +74,7 @@ class PaperStudy:
         experiments = [Experiment.from_dict(e) for e in spec["experiments"]]
         return cls(
             name=spec["study"],
+            title=spec["title"],
             simulated=spec["simulated"],
             tasks=tuple(Task.from_dict(t) for t in spec["tasks"]),
             methods={n: _method(n, values) for n, values in spec["methods"].items()},
