@@ -11,6 +11,13 @@ from alloymtl.run import Level
 
 MAIN = "main"
 """The experiment that feeds the tables and figures of the paper."""
+AFFINITY = "affinity"
+"""The experiment of which a run's gradients are set beside what else is known of the tasks; a control that has it is an
+arm."""
+BENEFIT = "benefit"
+"""The experiment that trains pairs of tasks beside each task alone."""
+TASKONOMY = "taskonomy"
+"""The experiment that trains groups of tasks beside each task alone and all together."""
 KEPT_OF_MAIN = ("predictions", "histories")
 
 

@@ -9,7 +9,9 @@ from functools import cache
 from alloymtl.config import combine
 from alloymtl.engines import asks_for_gpu, check_devices
 from alloymtl.errors import UserError, suggestion
+from alloymtl.experiment import AFFINITY, BENEFIT
 from alloymtl.paper.catalogue import category, labels
+from alloymtl.paper.layout import AFFINITY_TABLES, BENEFIT_TABLES
 from alloymtl.progress import building
 from alloymtl.progress.failures import report as report_of
 from alloymtl.sources import sources
@@ -19,7 +21,6 @@ STARTED = time.time()
 # The process of one job, on a cluster's node, does what that job needs and nothing else: whoever planned the study has
 # checked it, and what every job of a large study pays again is paid thousands of times.
 PLANS = workflow.is_main_process
-AFFINITY = "affinity"  # the experiment of that name
 PROFILE = ("tasks", "histograms", "overlap", "elements")  # tables of the step of that name
 
 
@@ -222,6 +223,26 @@ def profile_of(study):
     """Paths of what is known of a study's alloys before training, by name."""
     folder = f"{study.data_root}/data/profile"
     return {f"profile_{name}": f"{folder}/{name}.csv" for name in PROFILE}
+
+
+def of_affinity(study):
+    """What the paper shows of the affinity of a study's tasks, by name."""
+    asked = (AFFINITY_TABLES if AFFINITY in study.experiments else ()) + (
+        BENEFIT_TABLES if BENEFIT in study.experiments else ()
+    )
+    return tables_of(study, *asked)
+
+
+def of_control(control):
+    """What the paper shows of a control, by name: of an arm what its gradients tell, of another what it scored."""
+    if AFFINITY in control.experiments:
+        return of_affinity(control)
+    return {
+        **tables_of(control, "metrics", "comparisons", "relations"),
+        "split": f"{control.root}/data/split.parquet",
+        "ingest": f"{control.data_root}/data/ingest.json",
+        "profile_overlap": profile_of(control)["profile_overlap"],
+    }
 
 
 def in_report(files, ending, caption):

@@ -11,7 +11,7 @@ MARK = "**Simulated data: nothing shown here is evidence about a real alloy.**" 
 report: "../report/simulated.rst" if STUDY.simulated else "../report/measured.rst"
 
 
-# All that the paper is made from. Of a control it shows the data, what it scored, and the relations that it learned.
+# All that the paper is made from.
 RESULTS = {
     **tables_of(STUDY, *COLLECTED, *COMPARED, "conflict", "tails", "synergy", *GAINS, *OF_NORMS),
     **tables_of(STUDY, "equivalence", "balancing_costs"),
@@ -24,15 +24,11 @@ RESULTS = {
     "claims": f"{ROOT}/claims.csv",
     "audit": f"{ROOT}/audit.csv",
     **({"reported": REPORTED["tables"]} if REPORTED else {}),
+    **of_affinity(STUDY),
     **{
         f"control_{control.name}_{name}": path
         for control in STUDY.controls.values()
-        for name, path in {
-            **tables_of(control, "metrics", "comparisons", "relations"),
-            "split": f"{control.root}/data/split.parquet",
-            "ingest": f"{control.data_root}/data/ingest.json",
-            "profile_overlap": profile_of(control)["profile_overlap"],
-        }.items()
+        for name, path in of_control(control).items()
     },
 }
 

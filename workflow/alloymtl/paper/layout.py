@@ -57,6 +57,22 @@ FIGURES: tuple[str, ...] = (
     "figureA1_profile",
 )
 
+AFFINITY_TABLES = (
+    "agreement",
+    "agreement_runs",
+    "agreement_curves",
+    "thresholds",
+    "mean_affinity",
+    "groupings",
+    "linkages",
+    "group_scores",
+    "group_gains",
+    "group_contrasts",
+)
+"""What the paper needs of a study with an experiment ``affinity``."""
+BENEFIT_TABLES = ("pair_gains", "benefit", "benefit_shares")
+"""What it needs besides of one with an experiment ``benefit``."""
+
 
 def table_files(root: str) -> dict[str, str]:
     """Outputs of the step ``tables`` below ``root`` (``results/<study>``): ``<stem>_csv`` and ``<stem>_tex``."""

@@ -139,8 +139,17 @@ class Material:
 
     @cached_property
     def controls(self) -> dict[str, Material]:
-        """The control studies by name, each with its own files."""
+        """The control studies by name, each with its own files; arms are none of them."""
         return {name: Material(study, self._files_of(name)) for name, study in self.study.controls.items()}
+
+    @cached_property
+    def arms(self) -> dict[str, Material]:
+        """The studies within it that ask what gradients tell of tasks, by name, each with its own files."""
+        return {name: Material(study, self._files_of(name)) for name, study in self.study.arms.items()}
+
+    def affinity_table(self, name: str) -> pd.DataFrame:
+        """A table of the steps of affinity; without lines or columns where the study has no such table."""
+        return self._parquet(name) if name in self.inputs else pd.DataFrame()
 
     def _files_of(self, control: str) -> dict[str, Path]:
         prefix = f"control_{control}_"

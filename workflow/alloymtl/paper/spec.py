@@ -8,7 +8,7 @@ from typing import Any
 
 from alloymtl.data.repeats import KEEP
 from alloymtl.data.simulate.settings import PROPERTIES
-from alloymtl.experiment import MAIN, Experiment
+from alloymtl.experiment import AFFINITY, MAIN, Experiment
 from alloymtl.run import FOLDERS, Level, Part
 from alloymtl.task import Task
 
@@ -50,7 +50,8 @@ class MethodView:
 class PaperStudy:
     """What tables, figures and text need to know of a study.
 
-    ``reported`` names the paper whose numbers stand beside the study's own, ``controls`` holds the studies within it.
+    ``reported`` names the paper whose numbers stand beside the study's own. Of the studies within it, ``arms`` holds
+    those that ask what gradients tell of tasks, and ``controls`` the others.
     """
 
     name: str
@@ -67,11 +68,13 @@ class PaperStudy:
     diagnostics: Mapping[str, Any]
     reported: str | None
     controls: Mapping[str, PaperStudy]
+    arms: Mapping[str, PaperStudy]
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Any]) -> PaperStudy:
         """Read what ``alloymtl.study.Study.to_paper_dict`` wrote."""
         experiments = [Experiment.from_dict(e) for e in spec["experiments"]]
+        within = {name: cls.from_spec(control) for name, control in spec["controls"].items()}
         return cls(
             name=spec["study"],
             title=spec["title"],
@@ -86,7 +89,8 @@ class PaperStudy:
             simulation=spec["simulation"],
             diagnostics=spec["diagnostics"],
             reported=spec["reported"],
-            controls={name: cls.from_spec(control) for name, control in spec["controls"].items()},
+            controls={name: one for name, one in within.items() if AFFINITY not in one.experiments},
+            arms={name: one for name, one in within.items() if AFFINITY in one.experiments},
         )
 
     @property

@@ -2,12 +2,13 @@
 
 Every run of the experiment ``affinity`` has a matrix of cosines; each kind of relation is one more. Their agreement is
 the correlation over pairs of tasks, run by run. Since pairs share tasks, whether there is any is told by relabelling
-tasks (``agreement``), and never by counting pairs.
+tasks (``agreement``), and never by counting pairs. How well the labels that are left tell of all labels stands beside
+it: what gradients lose with the overlap beyond that is their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pandas as pd
 
 from alloymtl.evaluation.affinity.agreement import over_runs, values
 from alloymtl.evaluation.affinity.cosines import matrix
-from alloymtl.evaluation.affinity.relations import JACCARD, KINDS
+from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, LABELS_LEFT
 from alloymtl.evaluation.affinity.threshold import fits, threshold
 from alloymtl.evaluation.balancing.correlation import PEARSON, SPEARMAN
 from alloymtl.files import read_parquet, write_parquet
@@ -93,13 +94,12 @@ def _levels(
         key: matrix(of, tasks)
         for key, of in relations.groupby(["level", "split_seed", "kind"], sort=False, observed=True)
     }
-    groups = affinity.groupby(["method", "level", "estimator", "window"], sort=False)
-    for (method, level, estimator, window), of_level in groups:
-        cosines = {run: matrix(of, tasks) for run, of in of_level.groupby(["split_seed", "seed"])}
-        splits = [split_seed for split_seed, _ in cosines]
+    for (method, level, estimator, window), found in _matrices(affinity, related, tasks):
+        splits = [split_seed for split_seed, _ in found]
         overlap = float(np.mean([_mean(related[level, split_seed, JACCARD]) for split_seed in splits]))
-        first = np.stack(list(cosines.values()))
-        for kind in (k for k in KINDS if k != JACCARD and (level, splits[0], k) in related):
+        first = np.stack(list(found.values()))
+        kinds = (k for k in KINDS if k not in (JACCARD, estimator))
+        for kind in (k for k in kinds if (level, splits[0], k) in related):
             second = np.stack([related[level, split_seed, kind] for split_seed in splits])
             for statistic in (PEARSON, SPEARMAN):
                 key = dict(zip(SERIES, (method, estimator, window, kind, statistic), strict=True))
@@ -116,9 +116,24 @@ def _levels(
                 }
                 of_runs = [
                     {**place, "split_seed": split_seed, "seed": seed, "value": float(value)}
-                    for (split_seed, seed), value in zip(cosines, values(first, second, statistic), strict=True)
+                    for (split_seed, seed), value in zip(found, values(first, second, statistic), strict=True)
                 ]
                 yield {**place, **summary}, of_runs
+
+
+def _matrices(
+    affinity: pd.DataFrame, related: Mapping[tuple[str, int, str], np.ndarray], tasks: list[str]
+) -> Iterator[tuple[tuple[str, str, str, str], dict[tuple[int, int], np.ndarray]]]:
+    """Matrices by (split seed, seed) of each method, level, estimator and window.
+
+    The labels that are left count as an estimator, of no method and no window; a split has one matrix, as if of seed 0.
+    """
+    for key, of_level in affinity.groupby(["method", "level", "estimator", "window"], sort=False):
+        yield key, {run: matrix(of, tasks) for run, of in of_level.groupby(["split_seed", "seed"])}
+    for wanted in affinity["level"].drop_duplicates():
+        there = {(split, 0): m for (level, split, kind), m in related.items() if (level, kind) == (wanted, LABELS_LEFT)}
+        if there:
+            yield ("", wanted, LABELS_LEFT, ""), there
 
 
 def _mean(square: np.ndarray) -> float:
@@ -127,10 +142,15 @@ def _mean(square: np.ndarray) -> float:
 
 
 def _over_overlap(runs: pd.DataFrame, alpha: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """How each series depends on the overlap, and what can be said of a threshold; series of one level have neither."""
+    """How each series depends on the overlap, and what can be said of a threshold.
+
+    Series of one level have neither, nor have those of ranks: arXiv:2604.07848 fits Pearson's correlation.
+    """
     curves: list[dict[str, Any]] = []
     thresholds: list[dict[str, Any]] = []
-    for names, of_series in runs[runs["value"].notna()].groupby(list(SERIES), sort=False):
+    for names, of_series in runs[runs["value"].notna() & (runs["statistic"] == PEARSON)].groupby(
+        list(SERIES), sort=False
+    ):
         if of_series["overlap"].nunique() < 2:
             continue
         key = dict(zip(SERIES, names, strict=True))
