@@ -1,4 +1,4 @@
-"""What gradients tell of tasks, as the paper sees it: the arms, and the tables that the steps of affinity wrote of each."""
+"""What gradients tell of tasks, as the paper sees it: the arms, and the tables of affinity that each of them has."""
 
 from __future__ import annotations
 
