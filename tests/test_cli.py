@@ -59,4 +59,4 @@ def test_a_specification_may_come_as_a_file(tmp_path):
     (tmp_path / "spec.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
     for given, name in ((f"@{tmp_path / 'spec.json'}", "from_file"), (json.dumps(spec), "from_argument")):
         assert cli.main(["describe", "--spec", given, "--out", f"study={tmp_path / name}"]) == 0
-        assert json.loads((tmp_path / name).read_text(encoding="utf-8")) == spec
+        assert json.loads((tmp_path / name).read_text(encoding="utf-8")) == {**spec, "controls": {}}

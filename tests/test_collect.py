@@ -36,7 +36,7 @@ MAIN = {
 }
 EXTRA = {**MAIN, "name": "extra", "methods": ["alone", "wide"], "comparisons": [["alone", "wide"]], "levels": [20]}
 EVALUATION = {"regression": ["r2", "mae_z"], "classification": ["f1"], "alpha": 0.05, "threshold": 0.5}
-OUTPUTS = ("metrics", "runs", "relations", "gradients", "similarity", "search", "histories", "predictions")
+OUTPUTS = ("metrics", "runs", "relations", "gradients", "cosines", "similarity", "search", "histories", "predictions")
 FILES_OF = {"hard": ["relations", "gradients"], "wide": ["similarity", "search"]}
 
 
@@ -205,6 +205,22 @@ def test_gradients_and_similarity_are_those_of_the_methods_that_have_them_and_ma
     for name in ("gradients", "similarity", "search"):
         assert len(empty[name]) == 0
         assert empty[name].dtypes.to_dict() == tables[name].dtypes.to_dict()
+
+
+def test_of_an_experiment_that_keeps_cosines_their_means_stand_in_the_place_of_gradients(runs):
+    """By hand: epochs 1 and 2 with cosines .1 and .2 of 1 and 2 steps; the last fifth is the second."""
+    keeping = {**EXTRA, "methods": ["hard"], "comparisons": [], "keep": ["cosines"]}
+    tables = collected(runs, experiments=(MAIN, keeping))
+    cosines = tables["cosines"]
+    assert set(cosines["level"]) == {"20"}
+    assert set(cosines["estimator"]) == {"minibatch"}
+    for window, mean in (("all", (0.1 + 2 * 0.2) / 3), ("last fifth", 0.2)):
+        found = cosines.loc[cosines["window"] == window, "value"]
+        assert found.tolist() == pytest.approx([mean] * len(MAIN["seeds"]))
+    assert set(tables["gradients"]["level"]) == {"all"}
+    both = collected(runs, experiments=({**MAIN, "keep": ["gradients"]}, keeping))
+    assert set(both["gradients"]["level"]) == {"all", "20"}
+    assert len(both["cosines"]) == len(cosines)
 
 
 def test_relations_hold_every_pair_of_tasks_and_may_be_empty(runs):

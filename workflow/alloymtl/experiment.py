@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -18,7 +18,10 @@ BENEFIT = "benefit"
 """The experiment that trains pairs of tasks beside each task alone."""
 TASKONOMY = "taskonomy"
 """The experiment that trains groups of tasks beside each task alone and all together."""
+KEPT = ("predictions", "histories", "cosines")
 KEPT_OF_MAIN = ("predictions", "histories")
+Cell = tuple[str, Level, int, int]
+"""Method, level, split seed and seed of a run."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,15 @@ class Experiment:
     keep: tuple[str, ...] = ()
 
     def keeps(self, what: str) -> bool:
-        """Whether ``predictions``, ``histories`` or ``gradients`` of its runs are collected."""
+        """Whether ``predictions``, ``histories``, ``gradients`` or ``cosines`` of its runs are collected."""
         return what in self.keep or (self.name == MAIN and what in KEPT_OF_MAIN)
 
-    def cells(self) -> Iterator[tuple[str, Level, int, int]]:
+    @property
+    def measures_gradients(self) -> bool:
+        """Whether the tasks' gradients are measured in the runs of its methods."""
+        return self.keeps("gradients") or self.keeps("cosines")
+
+    def cells(self) -> Iterator[Cell]:
         """(method, level, split seed, seed) of each run."""
         return product(self.methods, self.levels, self.split_seeds, self.seeds)
 
@@ -54,3 +62,24 @@ class Experiment:
         pairs = tuple((a, b) for a, b in values["comparisons"])
         rest = {k: tuple(values[k]) for k in ("methods", "levels", "split_seeds", "seeds")}
         return cls(name=values["name"], comparisons=pairs, keep=tuple(values.get("keep", ())), **rest)
+
+
+def collected(experiments: Sequence[Experiment], extras: Mapping[str, Iterable[str]]) -> dict[str, set[Cell]]:
+    """The runs that each table collected from files of runs holds, by the table's name.
+
+    All runs whose methods write such a file (``extras``), and those of experiments that keep something. Of a run for
+    which cosines are kept there are no gradients beside, unless another experiment keeps these.
+
+    Args:
+        experiments: of a study.
+        extras: the files that a method adds to its runs, by the method's name.
+    """
+    found: dict[str, set[Cell]] = {}
+    for experiment in experiments:
+        for cell in experiment.cells():
+            for name in (*extras.get(cell[0], ()), *(name for name in KEPT if experiment.keeps(name))):
+                found.setdefault(name, set()).add(cell)
+    asked = {cell for experiment in experiments if experiment.keeps("gradients") for cell in experiment.cells()}
+    if "gradients" in found:
+        found["gradients"] -= found.get("cosines", set()) - asked
+    return found

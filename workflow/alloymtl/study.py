@@ -16,7 +16,7 @@ from alloymtl.config import of_control, validate
 from alloymtl.data.raw.places import files
 from alloymtl.errors import UserError, suggestion
 from alloymtl.experiment import Experiment
-from alloymtl.method import GRADIENTS, Method, check_distinct
+from alloymtl.method import Method, check_distinct
 from alloymtl.run import Level, Run
 from alloymtl.task import Location, Task
 
@@ -200,7 +200,7 @@ def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root:
         n: Experiment.from_dict({"name": n, **v, **{key: v[key] or seeds[key] for key in seeds}})
         for n, v in full["experiments"].items()
     }
-    measured = {m for e in experiments.values() if e.keeps(GRADIENTS) for m in e.methods}
+    measured = {m for e in experiments.values() if e.measures_gradients for m in e.methods}
     methods = {
         n: Method.from_config(n, values, full["training"], full["diagnostics"] if n in measured else {}, source)
         for n, values in full["methods"].items()

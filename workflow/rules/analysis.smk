@@ -11,6 +11,7 @@ for study in STUDIES:
         name:
             of(study, "describe")
         input:
+            **{name: described(control) for name, control in study.controls.items()},
             code=code("describe"),
         output:
             study=described(study),
@@ -21,8 +22,10 @@ for study in STUDIES:
             "../../envs/pipeline.yaml"
         params:
             spec=paper_spec(study),
+            controls=named({name: described(control) for name, control in study.controls.items()}),
         shell:
-            "python -m alloymtl describe --spec {params.spec:q} --log {log} --out study={output.study}"
+            "python -m alloymtl describe --spec {params.spec:q} --log {log} --in {params.controls:q}"
+            " --out study={output.study}"
 
     rule:
         name:

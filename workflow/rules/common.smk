@@ -200,8 +200,8 @@ def analysis_spec(study):
 
 
 def paper_spec(study):
-    """All that tables, figures and text need of a study."""
-    return lambda wildcards: as_json(study.to_paper_dict())
+    """All that tables, figures and text need of a study, its controls by name: one argument holds no more than 128 kB."""
+    return lambda wildcards: as_json({**study.to_paper_dict(), "controls": list(study.controls)})
 
 
 def described(study):

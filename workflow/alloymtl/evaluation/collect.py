@@ -20,16 +20,14 @@ import pyarrow as pa
 from alloymtl.errors import UserError
 from alloymtl.evaluation.run_files import RECORD, RETRAIN, read_run
 from alloymtl.evaluation.run_records import CELL, METRICS, RUNS, Cell, Records, check, course
-from alloymtl.evaluation.run_tables import EXTRAS, OF_ALL, Reader
+from alloymtl.evaluation.run_tables import EXTRAS, OF_ALL, TAKEN, Reader
 from alloymtl.evaluation.shipped import ShippedRuns
 from alloymtl.evaluation.tidy import growing
-from alloymtl.experiment import Experiment
+from alloymtl.experiment import Experiment, collected
 from alloymtl.files import write_parquet
 
 log = logging.getLogger("alloymtl")
 
-KEPT = {"histories": "history", "predictions": "predictions"}
-"""Tables of the runs whose experiments keep them, and the file of a run that each is read from."""
 READERS = 8
 """Runs that are read at a time: not for the cores, but because a shared file system lets each file wait."""
 AHEAD = 32
@@ -87,12 +85,11 @@ class Found:
 
 
 def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
-    """Write the tables ``metrics``, ``runs``, ``histories``, ``predictions`` and those of ``EXTRAS``.
+    """Write the tables ``metrics``, ``runs``, and those of ``EXTRAS`` and ``TAKEN``.
 
     Rows follow the order of experiments, methods, levels, split seeds and seeds in the spec; a cell that several
-    experiments share appears once. ``metrics`` and ``runs`` hold every run, the tables of ``EXTRAS`` those of the
-    methods whose runs have such a file (``extras`` of the spec: method to files), ``histories`` and ``predictions``
-    (test partition) those of the experiment ``main`` and of others that keep them.
+    experiments share appears once. ``metrics`` and ``runs`` hold every run; which runs the others hold,
+    ``experiment.collected`` says. Of predictions those of the test partition are taken.
 
     A run without a record of its own is read from shipped records if their ``manifest`` is among the inputs, with the
     present ``features`` and ``split.<seed>`` to hold them to. The result is the same to the byte.
@@ -103,7 +100,7 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
     """
     experiments = [Experiment.from_dict(values) for values in spec["experiments"]]
     cells = _cells(experiments)
-    origin, tables = _origin(spec, inputs, cells), _tables(spec["extras"], experiments, cells)
+    origin, tables = _origin(spec, inputs, cells), _tables(spec["extras"], experiments)
     expected = {cell.method: (*OF_ALL, *spec["extras"].get(cell.method, ())) for cell in cells}
     records, damaged = Records(origin.tasks), []
     with ExitStack() as stack:
@@ -133,13 +130,13 @@ def _cells(experiments: Iterable[Experiment]) -> list[Cell]:
     return [Cell(*values) for values in dict.fromkeys(cell for e in experiments for cell in e.cells())]
 
 
-def _tables(extras: Mapping[str, Any], experiments: list[Experiment], cells: list[Cell]) -> dict[str, Table]:
+def _tables(extras: Mapping[str, Any], experiments: list[Experiment]) -> dict[str, Table]:
     """The tables that are stacked, by name."""
-    having = {name: frozenset(c for c in cells if name in extras.get(c.method, ())) for name in EXTRAS}
-    kept = {name: frozenset(_cells(e for e in experiments if e.keeps(name))) for name in KEPT}
+    of_table = {name: frozenset(Cell(*c) for c in found) for name, found in collected(experiments, extras).items()}
+    none: frozenset[Cell] = frozenset()
     return {
-        **{name: Table(name, *EXTRAS[name], having[name]) for name in EXTRAS},
-        **{name: Table(file, *OF_ALL[file], kept[name]) for name, file in KEPT.items()},
+        **{name: Table(name, *EXTRAS[name], of_table.get(name, none)) for name in EXTRAS},
+        **{name: Table(*TAKEN[name], of_table.get(name, none)) for name in TAKEN},
     }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from alloymtl.evaluation.manifest import JOB, Entry, Manifest, checksum, code_checksum, file_checksum, prefix
+from alloymtl.experiment import collected
 from alloymtl.run import Run
 from alloymtl.study import Study
 
@@ -67,11 +68,11 @@ def measured_files(study: Study) -> list[str]:
 
 def tables_needed(study: Study) -> dict[str, set[str]]:
     """The collected tables that hold rows of each run, by the run's folder."""
-    needed = {run.folder: {"metrics", "runs", *study.methods[run.method].extras()} for run in study.runs()}
-    for experiment in study.experiments.values():
-        kept = {name for name in ("histories", "predictions") if experiment.keeps(name)}
-        for cell in experiment.cells():
-            needed[study.run(*cell).folder] |= kept
+    needed = {run.folder: {"metrics", "runs"} for run in study.runs()}
+    extras = {method.name: method.extras() for method in study.trained}
+    for name, cells in collected(list(study.experiments.values()), extras).items():
+        for cell in cells:
+            needed[study.run(*cell).folder].add(name)
     return needed
 
 

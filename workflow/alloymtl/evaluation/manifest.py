@@ -22,7 +22,7 @@ FORMAT = 1
 NAME = "manifest.json"
 JOB = "alloymtl.evaluation.job"
 """The module that trains and scores a run."""
-TABLES = ("metrics", "runs", "relations", "gradients", "similarity", "search", "histories", "predictions")
+TABLES = ("metrics", "runs", "relations", "gradients", "cosines", "similarity", "search", "histories", "predictions")
 """The collected tables that are shipped, of a study and of each of its controls."""
 
 

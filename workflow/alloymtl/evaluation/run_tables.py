@@ -36,6 +36,8 @@ HISTORY = pa.schema(
 RELATIONS = pa.schema([("task", pa.string()), ("source", pa.string()), ("strength", pa.float64())])
 PAIR = pa.schema([("first", pa.string()), ("second", pa.string()), ("measure", pa.string()), ("value", pa.float64())])
 GRADIENTS = pa.schema([("epoch", pa.int64()), *PAIR, ("n", pa.int64())])
+TEXTS = ("first", "second", "estimator", "window")
+COSINES = pa.schema([*((name, pa.string()) for name in TEXTS), ("value", pa.float64())])
 SEARCH = pa.schema(
     [
         ("trial", pa.int64()),
@@ -97,6 +99,19 @@ def read_gradients(content: bytes, path: Path, tasks: Mapping[str, str]) -> pa.T
         UserError: as ``read_test_predictions``; or the file is empty, names an unknown task, or holds a measure twice.
     """
     return _pairs(_read(content, path, GRADIENTS), path, tasks)
+
+
+def read_cosines(content: bytes, path: Path, tasks: Mapping[str, str]) -> pa.Table:
+    """Of the same file, the cosines between gradients over parts of training (``affinity.cosines``).
+
+    Raises:
+        UserError: as ``read_gradients``.
+    """
+    # Imported here: only studies that ask for the affinity of tasks need it.
+    from alloymtl.evaluation.affinity.cosines import cosines
+
+    found = cosines(read_gradients(content, path, tasks).to_pandas())
+    return pa.Table.from_pandas(found, schema=COSINES, preserve_index=False)
 
 
 def read_similarity(content: bytes, path: Path, tasks: Mapping[str, str]) -> pa.Table:
@@ -186,3 +201,9 @@ EXTRAS: Mapping[str, tuple[pa.Schema, Reader]] = {
     "search": (SEARCH, read_search),
 }
 """Files that a method's parts or diagnostics add to a run, each a table of the study under the same name."""
+TAKEN: Mapping[str, tuple[str, pa.Schema, Reader]] = {
+    "cosines": ("gradients", COSINES, read_cosines),
+    "histories": ("history", *OF_ALL["history"]),
+    "predictions": ("predictions", *OF_ALL["predictions"]),
+}
+"""Tables of the runs whose experiments keep them: the file of a run that each is read from, its columns, its reader."""

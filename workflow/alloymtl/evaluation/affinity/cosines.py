@@ -7,46 +7,29 @@ of the epochs that were trained.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from itertools import combinations
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from alloymtl.evaluation.conflict import MEASURES
+from alloymtl.evaluation.cosines import ESTIMATORS
 
 WINDOWS = {"all": 0.0, "last fifth": 0.8}
 """Parts of training, each by the share of the epochs that lie before it."""
+COLUMNS = ["first", "second", "estimator", "window", "value"]
 
 
-def cosines(gradients: pd.DataFrame, tasks: list[str]) -> Iterator[dict[str, Any]]:
-    """One line for each run, pair of tasks, estimator and window that has a value.
-
-    split_seed, seed, first, second, estimator (see ``conflict.MEASURES``), window, value.
+def cosines(gradients: pd.DataFrame) -> pd.DataFrame:
+    """One line for each pair of tasks, estimator (``cosines.ESTIMATORS``) and window that has a value: ``COLUMNS``.
 
     Args:
-        gradients: of one method at one level: split_seed, seed, epoch, first, second, measure, value, n.
-        tasks: names, in the order in which pairs are formed.
+        gradients: of one run: epoch, first, second, measure, value, n.
     """
+    lines = []
     for window, before in WINDOWS.items():
-        last = gradients.groupby(["split_seed", "seed"])["epoch"].transform("max")
-        part = gradients[gradients["epoch"] > np.floor(before * last)]
-        for first, second in combinations(tasks, 2):
-            of_pair = part[part["first"].isin([first, second]) & part["second"].isin([first, second])]
-            for estimator, of_runs in MEASURES.items():
-                for (split_seed, seed), value in of_runs(of_pair, first, second).items():
-                    if math.isfinite(value):
-                        yield {
-                            "split_seed": split_seed,
-                            "seed": seed,
-                            "first": first,
-                            "second": second,
-                            "estimator": estimator,
-                            "window": window,
-                            "value": float(value),
-                        }
+        part = gradients[gradients["epoch"] > np.floor(before * gradients["epoch"].max())].assign(run=0)
+        for estimator, of_runs in ESTIMATORS.items():
+            found = of_runs(part, ["run"]).rename("value").reset_index()
+            lines.append(found[np.isfinite(found["value"])].assign(estimator=estimator, window=window)[COLUMNS])
+    return pd.concat(lines, ignore_index=True)
 
 
 def matrix(lines: pd.DataFrame, tasks: list[str], column: str = "value") -> np.ndarray:

@@ -1,6 +1,6 @@
 """Step ``affinity``: how alike the tasks of each run are by their gradients, and what else is known of their relation.
 
-Only the runs of the experiment ``affinity`` are asked.
+Only the runs of the experiment ``affinity`` are asked; the study has one.
 """
 
 from __future__ import annotations
@@ -11,14 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from alloymtl.evaluation.affinity.cosines import cosines
 from alloymtl.evaluation.affinity.relations import relations
-from alloymtl.experiment import Experiment
+from alloymtl.experiment import AFFINITY, Experiment
 from alloymtl.files import read_json, read_parquet, write_parquet
 
-EXPERIMENT = "affinity"
-KEYS = {"method": "str", "level": "str", "split_seed": "int64", "seed": "int64", "first": "str", "second": "str"}
-AFFINITY = {**KEYS, "estimator": "str", "window": "str", "value": "float64"}
 RELATIONS = {
     "level": "str",
     "split_seed": "int64",
@@ -36,28 +32,23 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
 
     Args:
         spec: ``experiments`` and ``tasks`` of a study.
-        inputs: ``gradients``, ``features``, ``split.<seed>`` for each split seed, and ``truth`` where it is simulated.
+        inputs: ``cosines`` (which ``collect`` took of each run), ``features``,
+            ``split.<seed>`` for each split seed, and ``truth`` where it is simulated.
         outputs: ``affinity``, ``task_relations``.
     """
-    experiment = next((Experiment.from_dict(e) for e in spec["experiments"] if e["name"] == EXPERIMENT), None)
+    experiment = next(Experiment.from_dict(e) for e in spec["experiments"] if e["name"] == AFFINITY)
     tasks = [task["name"] for task in spec["tasks"]]
-    gradients = read_parquet(inputs["gradients"])
-    affinities = [] if experiment is None else list(_affinities(gradients, experiment, tasks))
-    found = [] if experiment is None else list(_relations(inputs, experiment, tasks))
-    for name, lines, columns in (("affinity", affinities, AFFINITY), ("task_relations", found, RELATIONS)):
-        table = pd.DataFrame({column: [line[column] for line in lines] for column in columns}).astype(columns)
-        write_parquet(outputs[name], table)
+    write_parquet(outputs["affinity"], _affinities(read_parquet(inputs["cosines"]), experiment))
+    lines = list(_relations(inputs, experiment, tasks))
+    found = pd.DataFrame({column: [line[column] for line in lines] for column in RELATIONS}).astype(RELATIONS)
+    write_parquet(outputs["task_relations"], found)
 
 
-def _affinities(gradients: pd.DataFrame, experiment: Experiment, tasks: list[str]) -> Iterator[dict[str, Any]]:
-    for method in experiment.methods:
-        of_method = gradients[gradients["method"] == method]
-        for level in experiment.levels:
-            of_level = of_method[of_method["level"] == str(level)]
-            asked = pd.MultiIndex.from_tuples(experiment.replicates())
-            runs = pd.MultiIndex.from_frame(of_level[["split_seed", "seed"]])
-            for line in cosines(of_level[runs.isin(asked)], tasks):
-                yield {"method": method, "level": str(level), **line}
+def _affinities(cosines: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """The lines of the experiment's runs, in the order of its cells."""
+    of_cell = dict(list(cosines.groupby(["method", "level", "split_seed", "seed"], sort=False)))
+    cells = ((method, str(level), *seeds) for method, level, *seeds in experiment.cells())
+    return pd.concat([of_cell[cell] for cell in cells if cell in of_cell], ignore_index=True)
 
 
 def _relations(inputs: Mapping[str, Path], experiment: Experiment, tasks: list[str]) -> Iterator[dict[str, Any]]:
