@@ -19,6 +19,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/affinity.smk"
+include: "workflow/rules/advice.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/records.smk"
@@ -34,6 +35,7 @@ localrules:
     paper,
     arxiv,
     prepare,
+    advice,
     ship,
 
 

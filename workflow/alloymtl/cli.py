@@ -1,8 +1,8 @@
 """The command line: ``python -m alloymtl STEP --spec JSON --in NAME=PATH ... --out NAME=PATH ... --log FILE``.
 
-Three words are for people: ``python -m alloymtl inspect FILE...`` proposes the config of files that are seen for the
-first time, ``python -m alloymtl status`` says how a study stands while it is built, ``python -m alloymtl resources``
-what its runs took, for a cluster.
+Four words are for people: ``python -m alloymtl inspect FILE...`` proposes the config of files that are seen for the
+first time, ``python -m alloymtl advise`` says what a study's data support, ``python -m alloymtl status`` how a study
+stands while it is built, ``python -m alloymtl resources`` what its runs took, for a cluster.
 
 A step is a function ``(spec, inputs, outputs)``: the part of the study that decides its output, the paths it reads and
 the paths it writes. Steps are imported only when called, so that each pays for the libraries it needs and no others.
@@ -45,6 +45,9 @@ STEPS = {
     "synergy": "alloymtl.evaluation.synergy:step",
     "affinity": "alloymtl.evaluation.affinity.step:step",
     "agreement": "alloymtl.evaluation.affinity.agreements:step",
+    "benefit": "alloymtl.evaluation.affinity.pairings:step",
+    "groupings": "alloymtl.evaluation.affinity.groupings:step",
+    "advice": "alloymtl.evaluation.affinity.advice:step",
     "delta": "alloymtl.evaluation.balancing.delta_tables:step",
     "equivalence": "alloymtl.evaluation.balancing.equivalence:step",
     "norms": "alloymtl.evaluation.balancing.norms:step",
@@ -57,11 +60,15 @@ STEPS = {
     "render": "alloymtl.paper.render:step",
 }
 INSPECT = "inspect"
-COMMANDS = {"status": "alloymtl.progress.status:main", "resources": "alloymtl.progress.resources:main"}
+COMMANDS = {
+    "advise": "alloymtl.progress.advise:main",
+    "status": "alloymtl.progress.status:main",
+    "resources": "alloymtl.progress.resources:main",
+}
 EPILOG = (
     f"`python -m alloymtl {INSPECT} FILE...` proposes the config of files that are seen for the first time; "
-    "`python -m alloymtl status` says how a study stands while it is built; `python -m alloymtl resources` says what "
-    "its runs took, as lines for slurm/config.yaml."
+    "`python -m alloymtl advise` says what a study's data support; `python -m alloymtl status` says how a study stands "
+    "while it is built; `python -m alloymtl resources` says what its runs took, as lines for slurm/config.yaml."
 )
 log = logging.getLogger("alloymtl")
 

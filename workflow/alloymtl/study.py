@@ -15,7 +15,7 @@ from typing import Any
 from alloymtl.config import of_control, validate
 from alloymtl.data.raw.places import files
 from alloymtl.errors import UserError, suggestion
-from alloymtl.experiment import Experiment
+from alloymtl.experiment import AFFINITY, BENEFIT, TASKONOMY, Experiment
 from alloymtl.method import Method, check_distinct
 from alloymtl.run import Level, Run
 from alloymtl.task import Location, Task
@@ -200,6 +200,13 @@ def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root:
         n: Experiment.from_dict({"name": n, **v, **{key: v[key] or seeds[key] for key in seeds}})
         for n, v in full["experiments"].items()
     }
+    if AFFINITY not in experiments:
+        for name in (BENEFIT, TASKONOMY):
+            if name in experiments:
+                what = f"its groups of tasks are set beside the gradients of {AFFINITY!r}, and there is no such experiment."
+                raise UserError(
+                    f"{source}: experiments.{name}", what, f"add {AFFINITY!r} (config/README.md shows how)."
+                )
     measured = {m for e in experiments.values() if e.measures_gradients for m in e.methods}
     methods = {
         n: Method.from_config(n, values, full["training"], full["diagnostics"] if n in measured else {}, source)
