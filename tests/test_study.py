@@ -21,12 +21,6 @@ from alloymtl.study import Study
 REPOSITORY = Path(__file__).parents[1]
 # No studies: what the others include.
 INCLUDED = {"paper.yaml", "balancers.yaml", "overlap.yaml", "overlap_measured.yaml", "advice.yaml"}
-    "paper.yaml",
-    "balancers.yaml",
-    "overlap.yaml",
-    "overlap_measured.yaml",
-    "advice.yaml",
-}  # no studies: what the others include
 CONFIGS = sorted(p.name for p in (REPOSITORY / "config").glob("*.yaml") if p.name not in INCLUDED)
 LABELS = {"resistivity": "resistivity (μΩ·cm)", "hardness": "hardness (GPa)", "amorphous": "amorphous (0/1)"}
 

@@ -201,10 +201,10 @@ def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root:
         for n, v in full["experiments"].items()
     }
     if AFFINITY not in experiments:
-        for name in (BENEFIT, TASKONOMY):
-            if name in experiments:
+        for asking in (BENEFIT, TASKONOMY):
+            if asking in experiments:
                 what = f"its tasks are set beside the gradients of {AFFINITY!r}, and there is no such experiment."
-                raise UserError(f"{source}: experiments.{name}", what, f"add {AFFINITY!r}; config/README.md has it.")
+                raise UserError(f"{source}: experiments.{asking}", what, f"add {AFFINITY!r}; config/README.md has it.")
     measured = {m for e in experiments.values() if e.measures_gradients for m in e.methods}
     methods = {
         n: Method.from_config(n, values, full["training"], full["diagnostics"] if n in measured else {}, source)

@@ -1,0 +1,175 @@
+"""What gradients tell of tasks at different overlaps of their labels, in sentences that intervals choose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from alloymtl.paper.latex import Tex, escape, listing
+from alloymtl.paper.wording.findings import Fact, Findings
+
+# What a level takes away, by the kind of masking.
+MASKED = {
+    "all": "all labels as they are",
+    "kept": "labels that stay by chance, so that sample sizes fall with the overlap, as in the released code",
+    "exact": "as many labels of each task at every overlap, on alloys that are drawn alike",
+    "apart": "the same, but with chemical systems of its own for each task's own alloys",
+}
+ESTIMATED = {
+    "minibatch": "cosines of mini-batches",
+    "large": "cosines of large batches",
+    "corrected": "cosines that are corrected for noise",
+}
+RELATED = {
+    "signals": "the correlation of noise-free signals",
+    "weights": "the cosines of designed weights",
+    "labels": "the correlation of labels",
+    "labels_left": "the correlation of the labels that are left",
+}
+WHAT = {**ESTIMATED, **RELATED}
+CHANGES = {"above": "they agree more", "below": "they agree less", "around": "no change is shown"}
+# What was written down before: by masking, how agreement changes with the overlap, and what each outcome says of that.
+PREDICTED = {
+    "exact": {"around": "in line with the prediction", "above": "against it", "below": "against it"},
+    "apart": {"around": "the predicted rise is not shown", "above": "as predicted", "below": "against the prediction"},
+}
+VERDICTS = {"groups": "groups", "no groups": "no groups", "cannot tell": "no verdict", "missing": "no verdict"}
+RECOVERED = {"wholly": "recover the known groups", "partly": "recover them in part", "not shown": "do not"}
+
+
+class OnOverlap(Findings):
+    """Sentences on overlap, affinity and groups of tasks."""
+
+    def arms_designed(self) -> Tex:
+        """Each arm with what its levels take away."""
+        arms = self.facts["overlap"]["arms"]
+        return listing(
+            Tex(f"\\emph{{{escape(arm['title'])}}} ({self._world(arm)}{MASKED[arm['masking']]})") for arm in arms
+        )
+
+    def _world(self, arm: Fact) -> str:
+        if arm["signal"] in ("linear", "relu"):
+            return "tasks designed on the features, of which the relation is known; "
+        if arm["shared"] and arm["latent"] == "cluster":
+            return "positive control, with one function of composition for each cluster of tasks; "
+        if arm["shared"] and arm["latent"] == "task":
+            return "negative control, with unrelated functions; "
+        return ""
+
+    def agrees(self, arm: Fact) -> Tex:
+        """How far cosines of an arm agree with what is known, at both ends of the overlap."""
+        said = []
+        for one in arm["agreement"]:
+            told = self._ends(arm, one)
+            if told:
+                said.append(f"{ESTIMATED[one['estimator']]} {told}")
+        if not said:
+            return Tex("")
+        title, kind = escape(arm["title"]), RELATED[arm["truth"]]
+        left = self._ends(arm, arm["left"])
+        beside = f" The labels that are left agree with all labels {left}." if arm["several"] and left else ""
+        return Tex(f"\\emph{{{title}}}: with {kind}, {'; '.join(said)}.{beside}")
+
+    def _ends(self, arm: Fact, one: Fact) -> str:
+        low, high, change = one["low"], one["high"], one["change"]
+        if high is None:
+            return ""
+        told = f"by $r={self.val(high['key'], 'r')}$ ({self.span(high['key'])}"
+        told += f"; $p{self.val(high['key'], 'p')}$ over relabelled tasks)"
+        told += f" at a Jaccard index of {self.val('overlap', arm['name'], 'high', 'jaccard')}"
+        if not arm["several"] or low is None:
+            return f"agree {told}" if one["estimator"] in ESTIMATED else told
+        told += f", and by ${self.val(low['key'], 'r')}$ ({self.span(low['key'])}; $p{self.val(low['key'], 'p')}$)"
+        told += f" at {self.val('overlap', arm['name'], 'low', 'jaccard')}"
+        if change is not None:
+            predicted = (
+                PREDICTED.get(arm["masking"], {}).get(change["sign"], "") if one["estimator"] in ESTIMATED else ""
+            )
+            told += f" (change {self.val(change['key'], 'difference')}, {self.span(change['key'])}: "
+            told += f"{CHANGES[change['sign']]}{', ' if predicted else ''}{predicted})"
+        return f"agree {told}" if one["estimator"] in ESTIMATED else told
+
+    def overlap_thresholds(self) -> Tex:
+        """In how many series there is a threshold, and where."""
+        found = [(arm, one) for arm in self.facts["overlap"]["arms"] for one in arm["thresholds"] if one["found"]]
+        every = sum(len(arm["thresholds"]) for arm in self.facts["overlap"]["arms"])
+        if not every:
+            return Tex("")
+        if not found:
+            return Tex(f"In none of the {self.val('overlap.series')} series is there a threshold.")
+        told = listing(
+            Tex(
+                f"{ESTIMATED[one['estimator']]} of \\emph{{{escape(arm['title'])}}} "
+                f"({self.val(one['key'], 'x0')}, interval {self.span(one['key'])})"
+            )
+            for arm, one in found
+        )
+        return Tex(
+            f"A threshold is found in {self.val('overlap.thresholds')} of {self.val('overlap.series')} series: "
+            f"for {told}, as Jaccard indices."
+        )
+
+    def pairs_gain(self, arm: Fact) -> Iterable[Tex]:
+        """What pairs gain, and what goes with it, level by level."""
+        for told in arm["benefit"]:
+            key = told["key"]
+            each = listing(
+                Tex(f"{WHAT[one['predictor']]} ($r={self.val(one['key'], 'r')}$, $p{self.val(one['key'], 'p')}$)")
+                for one in told["predictors"]
+            )
+            shown = [one["predictor"] for one in told["predictors"] if one["shown"]]
+            named = listing(Tex(WHAT[predictor]) for predictor in shown)
+            verdict = f"a relation is shown for {named}" if shown else "no relation is shown"
+            yield Tex(
+                f"At a Jaccard index of {self.val(key, 'jaccard')}, {self.val(key, 'positive')} of "
+                f"{self.val(key, 'pairs')} pairs gain, on average ${self.val(key, 'mean')}$\\,\\%. "
+                f"Over pairs, the gain goes with {each}: {verdict}."
+            )
+
+    def groups_found(self, arm: Fact) -> Tex:
+        """Verdicts on groups at both ends of an arm, and how well known ones are recovered."""
+        said = []
+        for group in arm["groups"]:
+            at = self.val("overlap", arm["name"], group["place"], "jaccard")
+            p = f" ($p{self.val(group['key'], 'p')}$)" if self.prose.has(group["key"], "p") else ""
+            told = f"{ESTIMATED[group['source']]} at {at} show {VERDICTS[group['verdict']]}{p}"
+            if group["known"]:
+                told += (
+                    f" and, cut into as many, {RECOVERED[group['known']]} (adjusted Rand index "
+                    f"${self.val(group['key'], 'ari')}$, $p{self.val(group['key'], 'ari_p')}$, wholly in "
+                    f"{self.val(group['key'], 'recovered')} of runs)"
+                )
+            said.append(told)
+        return Tex(f"\\emph{{{escape(arm['title'])}}}: {'; '.join(said)}." if said else "")
+
+    def groups_gain(self, arm: Fact) -> Iterable[Tex]:
+        """What groups of tasks gain against other ways of grouping, level by level."""
+        for told in arm["gains"]:
+            each = "; ".join(self._contrast(one) for one in told["contrasts"])
+            yield Tex(f"With {escape(self._level(arm, told['level']))}: {each}.")
+
+    def _contrast(self, one: Fact) -> str:
+        key, beaten = one["key"], ""
+        if one["random"]:
+            beaten = f", above {self.val(key, 'better')} of {self.val(key, 'partitions')} partitions"
+        tested = f"{self.span(key)}, $p{self.val(key, 'p')}${beaten}"
+        return f"{escape(one['contrast'])} ${self.val(key, 'difference')}$ ({tested})"
+
+    def _level(self, arm: Fact, level: str) -> str:
+        if arm["masking"] == "all":
+            return "all labels" if level == "all" else f"{level} labels of the largest task"
+        return f"{level} % of labels" if arm["masking"] == "kept" else f"{level} common alloys"
+
+    def overlap_in_short(self) -> Tex:
+        """Where agreement with relations changes with the overlap, in one sentence; empty where no arm tells."""
+        arms = [arm for arm in self.facts["overlap"]["arms"] if arm["several"]]
+        said = []
+        for estimator, what in ESTIMATED.items():
+            changes = [one["change"] for arm in arms for one in arm["agreement"] if one["estimator"] == estimator]
+            signs = [change["sign"] for change in changes if change]
+            if signs:
+                up, down = signs.count("above"), signs.count("below")
+                fell = f", and falls in {down}" if down else ""
+                said.append(f"that of {what} rises with the overlap in {up} of {len(signs)} arms{fell}")
+        if not said:
+            return Tex("")
+        return Tex(f"How far gradients agree with relations between tasks depends on the estimate: {', '.join(said)}.")
