@@ -79,6 +79,7 @@ def specification(tasks, methods, experiments, simulated=True, **more):
     paper = {"title": "When does learning fail?", "authors": ["A. N. Author"], "data_statement": "Made up & odd."}
     return {
         "study": "made_up",
+        "title": "Made up",
         "simulated": simulated,
         "tasks": [{"name": n, **t} for n, t in tasks.items()],
         "methods": {n: method(m) for n, m in methods.items()},

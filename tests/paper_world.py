@@ -32,6 +32,7 @@ FILES = {
 }
 CLAIMS = Path(__file__).parents[1] / "paper/reported/2512.22740/claims.yaml"
 GAINS = CLAIMS.parents[1] / "2509.23915/tables.csv"
+OVERLAP = CLAIMS.parents[1] / "2604.07848"
 MOST_TEST_ROWS = 300  # predictions drawn for a task, so that large made-up tasks stay quick
 TAILS = ["max_error_z", "p95_error_z", "p99_error_z", "worst10_mae_z"]
 AUDIT = ["check", "where", "severity", "found", "verdict", "mend"]
@@ -55,6 +56,8 @@ class MadeUpStudy:
         self.related, self.similar = relations, similar
         self.inputs = {name: root / f"{name}.{kind}" for name, kind in FILES.items()}
         self.inputs["balancing_reported"] = GAINS
+        self.inputs["overlap_reported"] = OVERLAP / "threshold.csv"
+        self.inputs["overlap_reported_values"] = OVERLAP / "values.csv"
         self.tasks = [t["name"] for t in spec["tasks"]]
         self.experiments = {e["name"]: e for e in spec["experiments"]}
         self._rng = np.random.default_rng(7)

@@ -15,7 +15,9 @@ report: "../report/simulated.rst" if STUDY.simulated else "../report/measured.rs
 RESULTS = {
     **tables_of(STUDY, *COLLECTED, *COMPARED, "conflict", "tails", "synergy", *GAINS, *OF_NORMS),
     **tables_of(STUDY, "equivalence", "balancing_costs"),
-    "balancing_reported": os.path.relpath(Path(workflow.basedir) / "paper" / "reported" / "2509.23915" / "tables.csv"),
+    "balancing_reported": f"{PAPER_TEMPLATES}/reported/2509.23915/tables.csv",
+    "overlap_reported": f"{PAPER_TEMPLATES}/reported/2604.07848/threshold.csv",
+    "overlap_reported_values": f"{PAPER_TEMPLATES}/reported/2604.07848/values.csv",
     "split": f"{ROOT}/data/split.parquet",
     "ingest": f"{ROOT}/data/ingest.json",
     "rejects": f"{ROOT}/data/rejects.csv",

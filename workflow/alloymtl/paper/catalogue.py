@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 DATA, RESULTS, CONTROLS, CLAIMS, COST = "Data", "Results", "Controls", "Claims and checks", "Cost and further metrics"
-BALANCING = "Balancing"
+BALANCING, OVERLAP = "Balancing", "Overlap"
 SHOWN: dict[str, tuple[str, str]] = {
     "table1_data": (DATA, "Alloys of each property by partition"),
     "tableA3_files": (DATA, "Raw files: how they were read, where their rows went"),
@@ -50,6 +50,14 @@ SHOWN: dict[str, tuple[str, str]] = {
     "tableB6_published": (BALANCING, "Gains beside those published for other data"),
     "figureB3_norms": (BALANCING, "Norms of gradients against imbalance"),
     "figureB4_cost": (BALANCING, "Gain of each balancer by its cost"),
+    "tableO1_agreement": (OVERLAP, "Agreement of gradients with what is known of tasks, by overlap"),
+    "tableO2_threshold": (OVERLAP, "Whether agreement has a threshold of overlap"),
+    "tableO3_benefit": (OVERLAP, "Gain of pairs against the cosine of their gradients"),
+    "tableO4_groups": (OVERLAP, "Groups of tasks by gradients against known ones"),
+    "tableO5_taskonomy": (OVERLAP, "Gain of training in groups of tasks"),
+    "figureO1_agreement": (OVERLAP, "Agreement of gradients with what is known of tasks, by overlap"),
+    "figureO2_affinity": (OVERLAP, "Cosines between all tasks, and their tree"),
+    "figureO3_benefit": (OVERLAP, "Gain of pairs against the cosine of their gradients"),
     "tableC9_claims": (CLAIMS, "Verdict on each claim of the reported paper"),
     "tableC10_audit": (CLAIMS, "Checks of printed numbers"),
     "tableA1_metrics": (COST, "Further metrics"),

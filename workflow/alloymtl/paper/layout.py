@@ -31,6 +31,11 @@ TABLES: tuple[str, ...] = (
     "tableB4_norms",
     "tableB5_costs",
     "tableB6_published",
+    "tableO1_agreement",
+    "tableO2_threshold",
+    "tableO3_benefit",
+    "tableO4_groups",
+    "tableO5_taskonomy",
     "tableA1_metrics",
     "tableA2_cost",
     "tableA3_files",
@@ -54,6 +59,9 @@ FIGURES: tuple[str, ...] = (
     "figureB2_ranks",
     "figureB3_norms",
     "figureB4_cost",
+    "figureO1_agreement",
+    "figureO2_affinity",
+    "figureO3_benefit",
     "figureA1_profile",
 )
 

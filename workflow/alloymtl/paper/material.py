@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from alloymtl.errors import UserError
+from alloymtl.evaluation.reported import MEND as MEND_REPORTED
 from alloymtl.experiment import Experiment
 from alloymtl.files import read_json, read_parquet
 from alloymtl.paper.cells import MEND, Scores, of_main
@@ -96,6 +97,24 @@ class Material:
     def balancing_reported(self) -> pd.DataFrame:
         """What arXiv:2509.23915 reports of balancers, all cells as text."""
         return _texts(self.inputs["balancing_reported"])
+
+    @cached_property
+    def overlap_reported(self) -> pd.DataFrame:
+        """Agreement of gradients with labels by the labels kept, as arXiv:2604.07848 prints it, all cells as text."""
+        return _texts(self.inputs["overlap_reported"])
+
+    @cached_property
+    def overlap_reported_values(self) -> Mapping[str, str]:
+        """What else that paper reports, as printed, by quantity.
+
+        Raises:
+            UserError: a quantity stands there twice.
+        """
+        table, path = _texts(self.inputs["overlap_reported_values"]), self.inputs["overlap_reported_values"]
+        if table["quantity"].duplicated().any():
+            twice = table.loc[table["quantity"].duplicated(), "quantity"].iloc[0]
+            raise UserError(str(path), f"the quantity {twice!r} stands there twice.", MEND_REPORTED)
+        return dict(zip(table["quantity"], table["value"], strict=True))
 
     @cached_property
     def tails(self) -> pd.DataFrame:

@@ -14,9 +14,12 @@ from matplotlib.figure import Figure
 
 from alloymtl.files import write_csv
 from alloymtl.paper.figures import (
+    affinity,
+    agreement,
     balancing_cost,
     balancing_levels,
     balancing_ranks,
+    benefit,
     confusion,
     cosine,
     errors,
@@ -52,6 +55,9 @@ DRAWINGS: dict[str, Callable[[Material], tuple[Figure, pd.DataFrame]]] = {
     "figureB2_ranks": balancing_ranks.draw,
     "figureB3_norms": norms.draw,
     "figureB4_cost": balancing_cost.draw,
+    "figureO1_agreement": agreement.draw,
+    "figureO2_affinity": affinity.draw,
+    "figureO3_benefit": benefit.draw,
     "figureA1_profile": profile.draw,
 }
 

@@ -19,6 +19,7 @@ from alloymtl.paper.numbers import (
     data,
     design,
     levels,
+    overlap,
     relations,
     reported,
     soft,
@@ -54,6 +55,7 @@ OF_THE_STUDY: tuple[Collector, ...] = (
     balancing_norms.norms,
     balancing_norms.costs,
     balancing_norms.gains,
+    overlap.overlap,
     reported.tables,
     reported.verdicts,
 )

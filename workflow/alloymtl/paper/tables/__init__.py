@@ -15,7 +15,9 @@ from alloymtl.paper.layout import TABLES
 from alloymtl.paper.material import Material
 from alloymtl.paper.spec import PaperStudy
 from alloymtl.paper.tables import (
+    agreement,
     balancing_cost,
+    benefit,
     comparison,
     conflict,
     cost,
@@ -23,6 +25,7 @@ from alloymtl.paper.tables import (
     delta,
     equivalence,
     experiments,
+    groups,
     leakage,
     levels,
     mitigation,
@@ -34,7 +37,9 @@ from alloymtl.paper.tables import (
     soft,
     split,
     tails,
+    taskonomy,
     tests,
+    threshold,
     words,
 )
 from alloymtl.paper.tables.tabular import Table
@@ -65,6 +70,11 @@ REGISTRY: dict[str, Callable[[Material], Table]] = {
     "tableB4_norms": norms.make,
     "tableB5_costs": balancing_cost.make,
     "tableB6_published": reported_gains.make,
+    "tableO1_agreement": agreement.make,
+    "tableO2_threshold": threshold.make,
+    "tableO3_benefit": benefit.make,
+    "tableO4_groups": groups.make,
+    "tableO5_taskonomy": taskonomy.make,
     "tableA1_metrics": comparison.make_others,
     "tableA2_cost": cost.make,
     "tableA3_files": raw.files,

@@ -91,6 +91,13 @@ def notice(columns: Iterable[str], text: str) -> Table:
     return Table(pd.DataFrame(columns=list(columns)), tabular.render())
 
 
+def note(text: str, share: float = 0.9) -> Tabular:
+    """A paragraph to be stacked below tables; it does not widen their columns."""
+    tabular = Tabular(rf"p{{{share:g}\linewidth}}")
+    tabular.row(Tex(text))
+    return tabular
+
+
 def no_experiment(columns: Iterable[str], name: str) -> Table:
     """The table of an experiment that the study does not have."""
     return notice(columns, rf"This study has no experiment \texttt{{{escape(name)}}}.")
