@@ -428,7 +428,18 @@ def test_the_simulators_clusters_are_the_known_groups_where_none_are_proposed(tm
     made = grouped(study(tasks, OWN, simulation={"latent_per": "cluster"}), tables, tmp_path)["group_scores"]
     found = chosen(made, level="250", source="large")
     np.testing.assert_allclose(found["value"], 1)
-    assert grouped(study(tasks, OWN, simulation={"latent_per": "all"}), tables, tmp_path)["group_scores"].empty
+    assert set(made["known"]) == {"proposed"}
+
+
+def test_where_nothing_is_proposed_cosines_are_held_to_the_groups_of_all_labels(tmp_path):
+    made = grouped(study(EIGHT, OWN, simulation={"latent_per": "all"}), planted_tables(), tmp_path)
+    scores, labels = made["group_scores"], chosen(made["groupings"], source="labels")
+    assert set(scores["known"]) == {"labels"}
+    assert "labels" not in set(scores["source"])
+    of_labels = labels["groups"].iloc[0]
+    agree = scores[(scores["score"] == "ari") & (scores["groups"] == of_labels)]
+    assert len(agree)
+    np.testing.assert_allclose(agree["value"], 1)
 
 
 def test_the_numbers_of_a_series_do_not_depend_on_what_else_is_there(groups, tmp_path):

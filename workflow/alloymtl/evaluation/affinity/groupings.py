@@ -8,8 +8,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from alloymtl.data.simulate.settings import PROPERTIES
-from alloymtl.evaluation.affinity.grouping import BestCut, Groups, Tree, best_cut, cut, scores, tied, tree
+from alloymtl.evaluation.affinity.grouping import GROUPS, BestCut, Groups, Tree, best_cut, cut, scores, tied, tree
+from alloymtl.evaluation.affinity.relations import LABELS
 from alloymtl.evaluation.affinity.series import (
     Mean,
     Series,
@@ -64,8 +67,11 @@ LINKAGES = {
     "size": "int64",
     "leaves": "str",
 }
+PROPOSED, BY_LABELS = "proposed", "labels"
+"""Which grouping is known: the one that ``known`` gives, or else that of all labels."""
 GROUP_SCORES = {
     **OF_SERIES,
+    "known": "str",
     "k": "int64",
     "groups": "str",
     "score": "str",
@@ -94,8 +100,9 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
       numbers (below the number of tasks a task, in the study's order), their ``distance``, and the ``size`` of what
       they make. ``leaves`` are the names of all tasks in the order in which they are drawn, the same in all lines of a
       tree. A matrix with a pair missing has no tree.
-    - ``group_scores``: where a grouping is known (``known``), how well the cut into as many groups recovers it; a line
-      for each score (``grouping.scores``), NaN without a tree. ``recovered`` is the share of ``runs`` whose own cut is
+    - ``group_scores``: where a grouping is known (``known``), how well the cut into as many groups recovers it; else
+      how well it agrees with the best cut of the correlation of all labels, where that finds groups. A line for each
+      score (``grouping.scores``), NaN without a tree. ``recovered`` is the share of ``runs`` whose own cut is
       the known grouping, ``tied`` the number of those whose cut is not the only one; ``left_out`` have no tree.
 
     ``group_gains`` and ``group_contrasts`` are of the experiment ``taskonomy``, and empty without one: see
@@ -150,8 +157,9 @@ def _lines(
     spec: Mapping[str, Any], experiment: Experiment, inputs: Mapping[str, Path]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Lines of the tables on affinity, each with the name of its table."""
-    tasks, alpha, truth = [task["name"] for task in spec["tasks"]], spec["evaluation"]["alpha"], known(spec)
+    tasks, alpha = [task["name"] for task in spec["tasks"]], spec["evaluation"]["alpha"]
     related = read_parquet(inputs["task_relations"])
+    which, truth = _known(spec, related, experiment, tasks, alpha)
     of_gradients = cosines(read_parquet(inputs["affinity"]), experiment, tasks)
     cuts: dict[str, BestCut] = {}
     for level in experiment.levels:
@@ -169,8 +177,23 @@ def _lines(
             yield "groupings", {**names, **_told(best), "n_runs": int(of_pairs(over_runs.runs).min())}
             found = tree(over_runs.value, tasks)
             yield from (("linkages", {**names, **line}) for line in _joins(found))
-            if truth is not None:
-                yield from (("group_scores", {**names, **line}) for line in _scores(series, found, truth))
+            if truth is not None and (which, series.source) != (BY_LABELS, LABELS):
+                of_known = {**names, "known": which}
+                yield from (("group_scores", {**of_known, **line}) for line in _scores(series, found, truth))
+
+
+def _known(
+    spec: Mapping[str, Any], related: pd.DataFrame, experiment: Experiment, tasks: list[str], alpha: float
+) -> tuple[str, Groups | None]:
+    """The grouping that others are held to, and where it is from; None where there is none."""
+    truth = known(spec)
+    if truth is not None:
+        return PROPOSED, truth
+    labels = next((s for s in relations(related, experiment.levels[0], tasks) if s.source == LABELS), None)
+    if labels is None:
+        return BY_LABELS, None
+    best = best_cut(mean(labels, alpha).value, tasks, alpha, DRAWS, labels.generator())
+    return BY_LABELS, best.groups if best.verdict == GROUPS else None
 
 
 def _entry(over_runs: Mean, i: int, j: int) -> dict[str, Any]:

@@ -34,7 +34,8 @@ from alloymtl.paper.tables.parts import DASH, grouped_heading, lower_first, note
 from alloymtl.paper.tables.tabular import Table, Tabular, spanning, stacked
 
 KEYS = ["level", "method", "source", "window"]
-COLUMNS = [ARM, *GROUPINGS, "known_k", "cut", "score", "value", "chance", "score_p_value", "runs", "recovered", "tied"]
+OF_SCORES = ("known", "known_k", "cut", "score", "value", "chance", "score_p_value", "runs", "recovered", "tied")
+COLUMNS = [ARM, *GROUPINGS, *OF_SCORES]
 SCORED = ("Found", "ARI", "$p$", "AMI", "NMI", r"Runs / \%")
 BEST = ("At the highest level", "By", "Verdict", "$p$", "Groups", *SCORED[1:-1])
 VERDICTS = {NO_GROUPS: Tex("none"), CANNOT_TELL: Tex("?"), MISSING: DASH}
