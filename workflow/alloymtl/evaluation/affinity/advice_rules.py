@@ -135,6 +135,16 @@ class Evidence:
         return resampled_t(values, self.ratio, self.alpha)
 
     @property
+    def hopeless(self) -> list[str]:
+        """Tasks of which a percentage means nothing: alone, they are not told from a network that predicts nothing."""
+        return [task for task in self.tasks if self.joint[task].isna().any()]
+
+    def on_average(self, changes: pd.DataFrame) -> Estimate:
+        """Delta m over the tasks of which a percentage means something; without a value where there are none."""
+        left = changes.drop(columns=self.hopeless)
+        return self.estimate(overall(left) if len(left.columns) else np.empty(0))
+
+    @property
     def splits(self) -> int:
         """How many there are."""
         return len(self.joint)
@@ -176,18 +186,8 @@ def _training(evidence: Evidence) -> Iterator[Line]:
     said = f"of {runs.all} runs were best in the last tenth of the epochs that they may take (training.max_epochs)"
     if late:
         said += ": there networks still learned, and with more epochs all of this may change"
-    yield Line(
-        TRAINING,
-        "runs",
-        UNFINISHED if late else "",
-        said,
-        late,
-        "runs",
-        math.nan,
-        math.nan,
-        runs.all,
-        "best epoch of runs",
-    )
+    verdict, nan = UNFINISHED if late else "", math.nan
+    yield Line(TRAINING, "runs", verdict, said, late, "runs", nan, nan, runs.all, "best epoch of runs")
 
 
 def _sizes(evidence: Evidence) -> Iterator[Line]:
@@ -225,7 +225,6 @@ def _overlap(evidence: Evidence) -> Iterator[Line]:
                 OVERLAP, named(pair), "", "correlation of their labels", shared.correlation, "r", low, high,
                 shared.alloys, "Pearson's r over alloys with both labels, interval by Fisher's z",
             )  # fmt: skip
-
     low = sum(shared.jaccard < PUBLISHED_OVERLAP for shared in evidence.shared.values())
     said = f"of {len(evidence.shared)} pairs are below {PUBLISHED_OVERLAP:.0%}"
     if low:
@@ -331,13 +330,15 @@ def _agreement(evidence: Evidence) -> Line:
 
 def _joint(evidence: Evidence) -> Iterator[Line]:
     """All together against every task alone: on average, and task by task."""
-    e = evidence.estimate(overall(evidence.joint))
+    e = evidence.on_average(evidence.joint)
     verdict = _gain({ALL: e}, evidence.alpha)[ALL]
     said = {
         GAINS: "joint training gains over every task alone",
         LOSES: "joint training loses against every task alone",
-        UNDEFINED: f"joint or alone cannot be told: {_hopeless(evidence.joint)}",
+        UNDEFINED: "joint or alone cannot be told: of no task a percentage means anything",
     }.get(verdict, f"joint or alone: cannot tell{_why(e)}")
+    if evidence.hopeless and verdict != UNDEFINED:
+        said += f"; without {' and '.join(evidence.hopeless)}"
     yield _estimated(JOINT, ALL, verdict, said, e, "%", "Delta m, one a split")
     of_tasks = {task: evidence.estimate(evidence.joint[task]) for task in evidence.tasks}
     for task, verdict in _gain(of_tasks, evidence.alpha).items():
@@ -360,11 +361,14 @@ def _groups(evidence: Evidence, rng: np.random.Generator) -> tuple[list[Line], G
         worst = min(apart, key=lambda pair: apart[pair].share)
         said = (
             f"cannot tell groups from this overlap: {len(apart)} of {len(evidence.shared)} pairs have fewer than "
-            f"{FEWEST} alloys in common and differ in their chemical systems, and gradients differ for that alone; the "
-            f"number is of {named(worst)}"
+            f"{FEWEST} alloys in common and differ in their chemical systems, for which alone gradients may differ; "
+            f"the number is of {named(worst)}"
         )
         share, rests = apart[worst].share, "share of alloys of chemical systems that both have"
         return [_no_groups(said, share, "share", apart[worst].draws, rests, CANNOT_TELL_HERE)], []
+    if n < FEWEST_TASKS:
+        said = f"cannot tell groups from chance: {n} tasks are too few"
+        return [_no_groups(said, math.nan, "p", 0, rests)], []
     best = grouping.best_cut(_matrix(evidence, estimator), list(evidence.tasks), evidence.alpha, DRAWS, rng)
     said = {
         grouping.GROUPS: f"gradients fall into groups: {listed(best.groups)}",
@@ -384,7 +388,7 @@ def _trained_groups(evidence: Evidence) -> list[Line]:
     """What the groupings that were trained gain over every task alone, and over all together."""
     made = []
     for place, against in ((1, "every task alone"), (0, "all tasks together")):
-        of = {title: evidence.estimate(overall(found[place])) for title, found in evidence.groupings.items()}
+        of = {title: evidence.on_average(found[place]) for title, found in evidence.groupings.items()}
         for title, verdict in _gain(of, evidence.alpha).items():
             said = {GAINS: f"gains over {against}", LOSES: f"loses against {against}"}
             what = said.get(verdict, f"cannot tell from {against}{_why(of[title])}")
@@ -395,7 +399,7 @@ def _trained_groups(evidence: Evidence) -> list[Line]:
 def _balancers(evidence: Evidence) -> Iterator[Line]:
     found = {}
     for place, against in ((0, "equal weights"), (1, "every task alone")):
-        of = {title: evidence.estimate(overall(changes[place])) for title, changes in evidence.balancers.items()}
+        of = {title: evidence.on_average(changes[place]) for title, changes in evidence.balancers.items()}
         found[place] = of, _gain(of, evidence.alpha)
         for title, verdict in found[place][1].items():
             said = {
@@ -409,16 +413,25 @@ def _balancers(evidence: Evidence) -> Iterator[Line]:
     if best is None:
         said = "equal weights: no balancer is shown to be better"
         highest = max((e.mean for e in found[0][0].values() if math.isfinite(e.mean)), default=math.nan)
+        said += ", and this is the highest change" if math.isfinite(highest) else ""
         nan, rests = math.nan, "highest Delta m of a balancer against equal weights"
         yield Line(BALANCER, ALL, "equal weights", said, highest, "%", nan, nan, evidence.splits, rests)
     else:
         rests = "Delta m against equal weights"
-        yield _estimated(BALANCER, ALL, best, f"{best}: the best that is shown", found[0][0][best], "%", rests)
+        yield _estimated(
+            BALANCER,
+            ALL,
+            best,
+            f"{best}: the highest change of those that are shown to be better",
+            found[0][0][best],
+            "%",
+            rests,
+        )
 
 
 def recommended(evidence: Evidence) -> str | None:
     """The balancer with the highest gain over equal weights among those that are shown to gain; None if none is."""
-    of = {title: evidence.estimate(overall(found[0])) for title, found in evidence.balancers.items()}
+    of = {title: evidence.on_average(found[0]) for title, found in evidence.balancers.items()}
     shown = [title for title, verdict in _gain(of, evidence.alpha).items() if verdict == GAINS]
     return max(shown, key=lambda title: of[title].mean, default=None)
 
@@ -448,9 +461,12 @@ def _bottom_line(evidence: Evidence, joint: Sequence[Line], groups: Sequence[Lin
             said += "; with equal weights it loses"
         on_average = _against_alone(evidence, balancer)
     else:
-        said += f"; {balancer} is better still" if balancer else _exceptions(joint[1:], verdict)
+        said += _exceptions(joint[1:], verdict) + (f"; {balancer} is better still" if balancer else "")
     if found and not evidence.groupings:
         said += "; the groups that gradients show are worth a comparison"
+    if evidence.hopeless and on_average.verdict != UNDEFINED:
+        names = " and ".join(evidence.hopeless)
+        said += f"; {names} left out, not told from a network that predicts nothing when alone"
     if evidence.runs.unfinished:
         said += f"; {evidence.runs.unfinished} of {evidence.runs.all} runs had not finished learning"
     rests = f"Delta m of {way} against every task alone"
@@ -460,7 +476,7 @@ def _bottom_line(evidence: Evidence, joint: Sequence[Line], groups: Sequence[Lin
 
 
 def _against_alone(evidence: Evidence, balancer: str) -> Line:
-    of = {title: evidence.estimate(overall(changes[1])) for title, changes in evidence.balancers.items()}
+    of = {title: evidence.on_average(changes[1]) for title, changes in evidence.balancers.items()}
     verdict = _gain(of, evidence.alpha)[balancer]
     return _estimated(BALANCER, balancer, verdict, "", of[balancer], "%", "")
 
@@ -472,7 +488,7 @@ def _reason(on_average: Line, way: str) -> tuple[str, str]:
     if on_average.verdict == LOSES:
         return f"{way} loses against every task alone", INDEPENDENT
     if on_average.verdict == UNDEFINED:
-        return "alone, some task is not told from a network that predicts nothing: there is no mean change", CANNOT_TELL
+        return "alone, no task is told from a network that predicts nothing", CANNOT_TELL
     if math.isnan(on_average.low):
         return "there are too few splits for an interval", CANNOT_TELL
     if on_average.low > 0 or on_average.high < 0:
@@ -530,12 +546,6 @@ def _why(e: Estimate) -> str:
     if e.low <= 0 <= e.high:
         return ", the interval holds 0"
     return ", Holm's correction for all statements of this kind leaves too little"
-
-
-def _hopeless(changes: pd.DataFrame) -> str:
-    """Tasks without a percentage, in words."""
-    tasks = " and ".join(task for task in changes if changes[task].isna().any())
-    return f"alone, {tasks} cannot be told from a network that predicts nothing"
 
 
 def _estimated(topic: str, subject: str, verdict: str, said: str, e: Estimate, unit: str, rests: str) -> Line:
