@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.evaluation.affinity import agreements, groupings, pairings
-from alloymtl.evaluation.affinity.relations import JACCARD, LABELS, LABELS_LEFT, SIGNALS
+from alloymtl.evaluation.affinity.relations import JACCARD, LABELS, LABELS_LEFT, MAGNITUDES, SIGNALS
 from alloymtl.evaluation.affinity.threshold import threshold
 from alloymtl.files import write_parquet
 from alloymtl.paper.layout import AFFINITY_TABLES, BENEFIT_TABLES
@@ -119,9 +119,12 @@ class Arm:
 
     def _relations(self):
         for (level, overlap), split, (first, second) in product(self.levels.items(), self.splits, self.truth):
-            own = self.truth[first, second]
+            size = self.truth[first, second]
+            # A cosine knows nothing of a relation's sign, which is here another one for every other pair.
+            own = size * (-1) ** (ord(first) + ord(second))
             left = own + 0.1 * (1 - overlap) * self._rng.normal() if overlap else np.nan
             values = {JACCARD: overlap, LABELS: 0.9 * own, LABELS_LEFT: left, SIGNALS: own}
+            values |= {MAGNITUDES[LABELS]: 0.9 * size, MAGNITUDES[SIGNALS]: size}
             for kind, value in values.items():
                 place = {"level": str(level), "split_seed": split, "first": first, "second": second}
                 yield {**place, "kind": kind, "value": float(value), "n": 50}

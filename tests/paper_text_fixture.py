@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from functools import cache
+from pathlib import Path
+
 from alloymtl import config
+from alloymtl.experiment import AFFINITY
 from alloymtl.study import Study
+from arms_world import arms, few_draws, within
 from paper_fixture import REPORTED, REPOSITORY
 from paper_world import FILES, MadeUpStudy
 
@@ -29,8 +35,20 @@ def _made_up(root, spec, noise, sizes=None):
     return MadeUpStudy(root, spec, sizes, of_method, relations=of_kind["structured"], similar=of_kind["soft"])
 
 
+def is_arm(spec):
+    """Whether a control asks for the affinity of its tasks."""
+    return any(experiment["name"] == AFFINITY for experiment in spec["experiments"])
+
+
+@cache
+def made_up_arms():
+    """The arms of ``arms_world``, made once."""
+    with few_draws():
+        return arms(Path(tempfile.mkdtemp(prefix="arms-")))
+
+
 def shipped(root, name="config", change=None, noise=None, sizes=None):
-    """A shipped study with made-up results, its controls included.
+    """A shipped study with made-up results, its controls included; its arms are those of ``arms_world``.
 
     Args:
         root: folder of its files.
@@ -40,13 +58,17 @@ def shipped(root, name="config", change=None, noise=None, sizes=None):
         sizes: labels of each task, where the config simulates none.
     """
     spec = specification(name, change)
+    own = {control: of for control, of in spec["controls"].items() if not is_arm(of)}
+    has_arms, spec["controls"] = len(own) < len(spec["controls"]), own
     noise = {**OTHER_NOISE, **(noise or {})}
     study = _made_up(root, spec, noise, sizes)
-    for control, own in spec["controls"].items():
-        made = _made_up(root / control, own, noise, None if own["simulation"] else sizes)
+    for control, of in own.items():
+        made = _made_up(root / control, of, noise, None if of["simulation"] else sizes)
         study.inputs |= {f"control_{control}_{file}": made.inputs[file] for file in FILES}
     if spec["reported"]:
         study.inputs["reported"] = REPORTED
+    if has_arms:
+        study.spec, study.inputs = within(study.spec, study.inputs, made_up_arms())
     return study
 
 
@@ -58,7 +80,7 @@ def shrunk(*experiments, seeds=5):
         for name in [*named, "imbalance_steps"]:
             if name not in ("main", *experiments):
                 content["experiments"][name] = None
-        content["controls"] = {"grouped": None, "planted": None}
+        content["controls"] = dict.fromkeys(content["controls"])
         content["seeds"] = list(range(1, seeds + 1))
 
     return change

@@ -299,6 +299,7 @@ def planted_tables(**changed):
     kinds = {
         "jaccard": lambda level, split: symmetric(np.full(28, int(level) / 250), 8),
         "labels": lambda level, split: np.where(SAME, 0.5, 0.01),
+        "labels_magnitude": lambda level, split: np.where(SAME, 0.5, 0.01),
         "labels_left": lambda level, split: (
             np.where(SAME, 0.5, 0.01 * split) if level == "250" else np.full((8, 8), np.nan)
         ),
@@ -433,9 +434,9 @@ def test_the_simulators_clusters_are_the_known_groups_where_none_are_proposed(tm
 
 def test_where_nothing_is_proposed_cosines_are_held_to_the_groups_of_all_labels(tmp_path):
     made = grouped(study(EIGHT, OWN, simulation={"latent_per": "all"}), planted_tables(), tmp_path)
-    scores, labels = made["group_scores"], chosen(made["groupings"], source="labels")
+    scores, labels = made["group_scores"], chosen(made["groupings"], source="labels_magnitude")
     assert set(scores["known"]) == {"labels"}
-    assert "labels" not in set(scores["source"])
+    assert "labels_magnitude" not in set(scores["source"])
     of_labels = labels["groups"].iloc[0]
     agree = scores[(scores["score"] == "ari") & (scores["groups"] == of_labels)]
     assert len(agree)

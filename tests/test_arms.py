@@ -6,12 +6,15 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from alloymtl.config import read
 from alloymtl.data.simulate.settings import PROPERTIES
 from alloymtl.errors import UserError
 from alloymtl.evaluation.affinity.grouping import random_partitions
+from alloymtl.evaluation.affinity.relations import MAGNITUDES, relations
 from alloymtl.evaluation.affinity.trained import partition
 from alloymtl.experiment import BENEFIT, TASKONOMY
 from alloymtl.methods.architectures import pairs
@@ -77,3 +80,33 @@ def test_groups_without_gradients_to_set_them_beside_are_a_mistake(name):
     config["controls"]["arm_exact"]["experiments"] = {"main": experiments["main"], name: experiments[name]}
     with pytest.raises(UserError, match=rf"controls.arm_exact: experiments.{name}: .*no such experiment.*'affinity'"):
         Study.from_config(config, "cfg")
+
+
+def test_a_task_and_its_negative_ask_the_same_of_the_shared_parameters():
+    """Why gradients tell the size of a relation and not its sign: with the head turned, the losses are the same."""
+    torch.manual_seed(1)
+    x, y = torch.randn(32, 5), torch.randn(32, 1)
+    shared, head = torch.nn.Linear(5, 8), torch.nn.Linear(8, 1)
+    found = []
+    for turn in (1, -1):
+        hidden = torch.relu(shared(x))
+        output = hidden @ (turn * head.weight).T + turn * head.bias
+        loss = torch.nn.functional.mse_loss(output, turn * y)
+        found.append(torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(shared.parameters()))]))
+    torch.testing.assert_close(*found)
+
+
+def test_a_magnitude_is_the_relation_without_its_sign():
+    alloys = [f"a{n}" for n in range(40)]
+    values = np.random.default_rng(0).normal(size=40)
+    features = pd.DataFrame({"alloy": alloys, "y:one": values, "y:other": -values})
+    lines = [{"alloy": a, "task": t, "partition": "train"} for a in alloys for t in ("one", "other")]
+    truth = {"tasks": ["one", "other"], "signal_correlation_on_common_pool": [[1, -0.7], [-0.7, 1]]}
+    found = {
+        line["kind"]: line["value"] for line in relations(features, pd.DataFrame(lines), "all", ["one", "other"], truth)
+    }
+    assert found["labels"] == pytest.approx(-1)
+    assert found["signals"] == -0.7
+    for signed, magnitude in MAGNITUDES.items():
+        assert (magnitude in found) == (signed in found)
+        assert found.get(magnitude) == (abs(found[signed]) if signed in found else None)

@@ -122,7 +122,7 @@ def test_an_arm_of_one_level_and_one_run_has_no_interval_and_no_threshold(study,
     lone = material(study, {"one": one})
     (row,) = panel(REGISTRY["tableO1_agreement"](lone).tex, "One level")
     assert row[2] == "1"
-    assert [row[n] for n in (4, 6, 8, 10)] == ["--"] * 4
+    assert [row[n] for n in (6, 10)] == ["--"] * 2
     assert "No arm has agreements at two overlaps" in text_of("tableO2_threshold", lone)
     with paper_style():
         for stem in FIGURE_STEMS:
@@ -149,11 +149,13 @@ def test_table_o1_prints_the_mean_correlation_with_its_interval_and_marks_what_i
         )
         assert [row[0] for row in printed] == [str(level) for level in made[arm].levels]
         for row in printed:
-            series = [(e, k) for e in ("minibatch", "corrected") for k in ("labels", "signals")]
-            for n, (estimator, kind) in enumerate(series):
+            kinds = ("labels", "labels_magnitude", "signals_magnitude")
+            series = [(e, n, k) for e in ("minibatch", "corrected") for n, k in enumerate(kinds)]
+            for estimator, n, kind in series:
                 told = rows_of(table, **LAST, level=row[0], estimator=estimator, kind=kind).iloc[0]
-                assert plain(row[3 + 2 * n]) == pytest.approx(told["mean"], abs=0.00501)
-                assert ("$^{*}$" in row[3 + 2 * n]) == (told["p_value"] < 0.05)
+                cell = row[3 + 4 * (estimator == "corrected") + n]
+                assert plain(cell) == pytest.approx(told["mean"], abs=0.00501)
+                assert ("$^{*}$" in cell) == (told["p_value"] < 0.05)
             left = rows_of(table, level=row[0], estimator="labels_left", kind="labels")["mean"].iloc[0]
             assert plain(row[-1]) == pytest.approx(left, abs=0.00501, nan_ok=True)
 
@@ -166,7 +168,7 @@ def test_a_correlation_of_fewer_runs_says_of_how_many(study, made, tmp_path):
     spec, inputs = within(study.spec, study.inputs, {"even": made["even"]})
     changed = Material(PaperStudy.from_spec(spec), {**inputs, "control_even_agreement": path})
     for row in panel(REGISTRY["tableO1_agreement"](changed).tex, "Alike"):
-        assert ["$^{(3)}$" in row[n] for n in (3, 5, 7, 9)] == [False, False, True, True]
+        assert ["$^{(3)}$" in row[n] for n in (3, 4, 5, 7, 8, 9)] == [False] * 3 + [True] * 3
 
 
 def test_csv_of_table_o1_holds_every_line_of_every_arm(tables, made):
@@ -181,7 +183,7 @@ def test_figure_o1_shows_the_runs_and_the_published_points_where_labels_are_kept
     _, data = figures["figureO1_agreement"]
     assert set(rows_of(data, series="published")["arm"]) == {"kept"}
     assert len(rows_of(data, series="published")) == 10
-    runs = rows_of(made["kept"].table("agreement_runs"), **LAST, kind="signals", statistic="pearson")
+    runs = rows_of(made["kept"].table("agreement_runs"), **LAST, kind="signals_magnitude", statistic="pearson")
     for estimator in ("minibatch", "corrected"):
         drawn = rows_of(data, arm="kept", series="run", estimator=estimator)
         np.testing.assert_array_equal(drawn["value"], rows_of(runs, estimator=estimator)["value"])
@@ -190,7 +192,7 @@ def test_figure_o1_shows_the_runs_and_the_published_points_where_labels_are_kept
 def test_figure_o1_draws_the_curve_of_lowest_aicc_and_a_band_only_where_there_is_a_threshold(figures, made):
     figure, data = figures["figureO1_agreement"]
     for arm in ("kept", "even", "noisy"):
-        curves = rows_of(made[arm].table("agreement_curves"), **LAST, kind="signals", statistic="pearson")
+        curves = rows_of(made[arm].table("agreement_curves"), **LAST, kind="signals_magnitude", statistic="pearson")
         for estimator in ("minibatch", "corrected"):
             of_one = rows_of(curves, estimator=estimator)
             drawn = rows_of(data, arm=arm, series="curve", estimator=estimator)
@@ -227,8 +229,8 @@ def test_table_o2_finds_the_planted_threshold_and_none_elsewhere(tables):
     tex = tables["tableO2_threshold"].tex
     kept = {tuple(row[:2]): row for row in panel(tex, r"Kept \& lost")}
     for estimator in ("Minibatch cosines", "Corrected cosines"):
-        assert kept[estimator, "signals"][-1] == "yes"
-        assert 0.33 <= plain(kept[estimator, "signals"][5]) <= 0.54
+        assert kept[estimator, "signals, unsigned"][-1] == "yes"
+        assert 0.33 <= plain(kept[estimator, "signals, unsigned"][5]) <= 0.54
     assert {row[-1].split(":")[0] for row in panel(tex, "Noisy")} == {"none"}
 
 
@@ -263,7 +265,8 @@ def test_table_o3_holds_correlations_and_the_shares_at_the_median(tables, made):
     rows = panel(tables["tableO3_benefit"].tex, r"Alike\_alloys: 100 of 100 alloys in common")
     benefit, shares = made["even"].table("benefit"), made["even"].table("benefit_shares")
     predictors = {"Minibatch cosines": "minibatch", "Corrected cosines": "corrected"}
-    assert [row[0] for row in rows][3:] == ["All labels", "Labels left", "Signals"]
+    of_relations = ["All labels", "Labels left", "Signals", "All labels, unsigned", "Signals, unsigned"]
+    assert [row[0] for row in rows][3:] == of_relations
     for row in (row for row in rows if row[0] in predictors):
         series = {**LAST, "predictor": predictors[row[0]]}
         for place, statistic in ((2, "pearson"), (4, "spearman")):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from alloymtl.data.overlap import ALL, KEPT
 from alloymtl.evaluation.affinity.cosines import WINDOWS
-from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT, SIGNALS, WEIGHTS
+from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT, MAGNITUDES, SIGNALS, WEIGHTS
 from alloymtl.experiment import AFFINITY
 from alloymtl.paper.latex import Tex, count, escape
 from alloymtl.paper.material import Material
@@ -29,6 +29,9 @@ TITLES: Mapping[str, str] = {
     LABELS_LEFT: "Labels left",
     SIGNALS: "Signals",
     WEIGHTS: "Designed weights",
+    MAGNITUDES[LABELS]: "All labels, unsigned",
+    MAGNITUDES[SIGNALS]: "Signals, unsigned",
+    MAGNITUDES[WEIGHTS]: "Designed weights, unsigned",
 }
 """Estimators and kinds of relation as rows and columns call them."""
 ARM = "arm"
@@ -88,14 +91,22 @@ def shown(table: pd.DataFrame, method: str, source: str = "estimator") -> pd.Dat
         source: column with the estimator or the kind of relation.
     """
     of_gradients = (table["method"] == method) & (table["window"] == WINDOW)
-    relation = (table["method"] == "") & table[source].isin([LABELS, LABELS_LEFT, SIGNALS, WEIGHTS])
+    relation = (table["method"] == "") & table[source].isin([LABELS_LEFT, *MAGNITUDES, *MAGNITUDES.values()])
     return table[of_gradients | relation]
 
 
 def truth(kinds: Iterable[str]) -> str | None:
-    """What is known of tasks by construction, among some kinds of relation: weights of designed tasks, else signals."""
+    """What is known of tasks by construction, among some kinds of relation: weights of designed tasks, else signals.
+
+    Without their signs, where these are told: a task's head may turn them, and gradients do not know them.
+    """
     there = set(kinds)
-    return next((kind for kind in (WEIGHTS, SIGNALS) if kind in there), None)
+    return next((k for k in (MAGNITUDES[WEIGHTS], MAGNITUDES[SIGNALS], WEIGHTS, SIGNALS) if k in there), None)
+
+
+def strength(kinds: Iterable[str]) -> str:
+    """How labels correlate, among some kinds of relation: without signs where that is told."""
+    return MAGNITUDES[LABELS] if MAGNITUDES[LABELS] in set(kinds) else LABELS
 
 
 def what_a_level_is(study: PaperStudy) -> str:

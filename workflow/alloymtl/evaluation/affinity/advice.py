@@ -31,7 +31,7 @@ from alloymtl.evaluation.affinity.advice_rules import (
 )
 from alloymtl.evaluation.affinity.advice_text import paste, text
 from alloymtl.evaluation.affinity.alike import Alike, alike
-from alloymtl.evaluation.affinity.relations import FEWEST, JACCARD, LABELS
+from alloymtl.evaluation.affinity.relations import FEWEST, JACCARD, LABELS, MAGNITUDES
 from alloymtl.evaluation.affinity.step import SPLIT
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.evaluation.balancing.delta import linearised
@@ -202,7 +202,7 @@ def _cosines(affinity: pd.DataFrame, estimator: str, pairs: list[Pair]) -> pd.Da
 
 
 def _agreed(agreement: pd.DataFrame, method: str, estimator: str) -> Agreed | None:
-    asked = {"method": method, "level": LEVEL, "estimator": estimator, "window": WINDOW, "kind": LABELS}
+    asked = {"method": method, "level": LEVEL, "estimator": estimator, "window": WINDOW, "kind": MAGNITUDES[LABELS]}
     asked["statistic"] = PEARSON
     rows = agreement[(agreement[list(asked)] == pd.Series(asked)).all(axis=1)]
     if rows.empty:

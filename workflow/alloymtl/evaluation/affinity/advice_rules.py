@@ -314,17 +314,16 @@ def _agreement(evidence: Evidence) -> Line:
     if agreed is None or math.isnan(agreed.mean):
         many = sum(math.isfinite(shared.correlation) for shared in evidence.shared.values())
         why = f"fewer than {FEWEST_TASKS} tasks" if len(evidence.tasks) < FEWEST_TASKS else f"{many} pairs have one"
-        said = f"agreement of cosines with label correlations cannot be told: {why}"
+        said = f"agreement of cosines with label correlations, whatever their sign cannot be told: {why}"
         return Line(AFFINITY, ALL, CANNOT_TELL, said, math.nan, "r", math.nan, math.nan, 0, rests)
     shown = agreed.p_value < evidence.alpha and (agreed.low > 0 or agreed.high < 0)
     verdict = CANNOT_TELL if not shown else AGREE if agreed.mean > 0 else CONFLICT
     what = {
-        AGREE: "pairs with alike labels have alike gradients",
-        CONFLICT: "pairs with alike labels have other gradients",
+        AGREE: "pairs whose labels correlate more have gradients more alike",
+        CONFLICT: "pairs whose labels correlate more have gradients less alike",
     }
-    said = (
-        f"agreement of cosines with label correlations: {what.get(verdict, 'cannot tell')} (p {p_text(agreed.p_value)})"
-    )
+    found = f"{what.get(verdict, 'cannot tell')} (p {p_text(agreed.p_value)})"
+    said = f"agreement of cosines with label correlations, whatever their sign: {found}"
     return Line(AFFINITY, ALL, verdict, said, agreed.mean, "r", agreed.low, agreed.high, agreed.n, rests)
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from alloymtl.evaluation.affinity.agreement import over_runs, values
 from alloymtl.evaluation.affinity.cosines import matrix
-from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, LABELS_LEFT
+from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, LABELS, LABELS_LEFT
 from alloymtl.evaluation.affinity.threshold import fits, threshold
 from alloymtl.evaluation.balancing.correlation import PEARSON, SPEARMAN
 from alloymtl.files import read_parquet, write_parquet
@@ -98,7 +98,8 @@ def _levels(
         splits = [split_seed for split_seed, _ in found]
         overlap = float(np.mean([_mean(related[level, split_seed, JACCARD]) for split_seed in splits]))
         first = np.stack(list(found.values()))
-        kinds = (k for k in KINDS if k not in (JACCARD, estimator))
+        # What labels are left are held to all labels as they are, and cosines to every relation.
+        kinds = (k for k in KINDS if (k == LABELS if estimator == LABELS_LEFT else k != JACCARD))
         for kind in (k for k in kinds if (level, splits[0], k) in related):
             second = np.stack([related[level, split_seed, kind] for split_seed in splits])
             for statistic in (PEARSON, SPEARMAN):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from alloymtl.data.simulate.settings import PROPERTIES
 from alloymtl.evaluation.affinity.grouping import GROUPS, BestCut, Groups, Tree, best_cut, cut, scores, tied, tree
-from alloymtl.evaluation.affinity.relations import LABELS
+from alloymtl.evaluation.affinity.relations import LABELS, MAGNITUDES
 from alloymtl.evaluation.affinity.series import (
     Mean,
     Series,
@@ -68,7 +68,8 @@ LINKAGES = {
     "leaves": "str",
 }
 PROPOSED, BY_LABELS = "proposed", "labels"
-"""Which grouping is known: the one that ``known`` gives, or else that of all labels."""
+"""Which grouping is known: the one that ``known`` gives, or else that of how strongly all labels correlate."""
+STRENGTH = MAGNITUDES[LABELS]
 GROUP_SCORES = {
     **OF_SERIES,
     "known": "str",
@@ -101,9 +102,9 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
       they make. ``leaves`` are the names of all tasks in the order in which they are drawn, the same in all lines of a
       tree. A matrix with a pair missing has no tree.
     - ``group_scores``: where a grouping is known (``known``), how well the cut into as many groups recovers it; else
-      how well it agrees with the best cut of the correlation of all labels, where that finds groups. A line for each
-      score (``grouping.scores``), NaN without a tree. ``recovered`` is the share of ``runs`` whose own cut is
-      the known grouping, ``tied`` the number of those whose cut is not the only one; ``left_out`` have no tree.
+      how well it agrees with the best cut of how strongly all labels correlate, where that finds groups. A line for
+      each score (``grouping.scores``), NaN without a tree. ``recovered`` is the share of ``runs`` whose own cut is the
+      known grouping, ``tied`` the number of those whose cut is not the only one; ``left_out`` have no tree.
 
     ``group_gains`` and ``group_contrasts`` are of the experiment ``taskonomy``, and empty without one: see
     ``taskonomy.compared``.
@@ -177,7 +178,7 @@ def _lines(
             yield "groupings", {**names, **_told(best), "n_runs": int(of_pairs(over_runs.runs).min())}
             found = tree(over_runs.value, tasks)
             yield from (("linkages", {**names, **line}) for line in _joins(found))
-            if truth is not None and (which, series.source) != (BY_LABELS, LABELS):
+            if truth is not None and (which, series.source) != (BY_LABELS, STRENGTH):
                 of_known = {**names, "known": which}
                 yield from (("group_scores", {**of_known, **line}) for line in _scores(series, found, truth))
 
@@ -189,7 +190,7 @@ def _known(
     truth = known(spec)
     if truth is not None:
         return PROPOSED, truth
-    labels = next((s for s in relations(related, experiment.levels[0], tasks) if s.source == LABELS), None)
+    labels = next((s for s in relations(related, experiment.levels[0], tasks) if s.source == STRENGTH), None)
     if labels is None:
         return BY_LABELS, None
     best = best_cut(mean(labels, alpha).value, tasks, alpha, DRAWS, labels.generator())

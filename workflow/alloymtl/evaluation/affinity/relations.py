@@ -3,6 +3,10 @@
 Label correlation needs alloys that carry both labels. Where training labels are taken away to make tasks overlap less
 (``data.overlap``), that of all measured labels (``labels``) is told from that of the labels that are left to train on
 (``labels_left``), whose noise grows as the overlap falls: an agreement with the latter would fall for that alone.
+
+Each relation that has a sign stands there once more without it. Every task has a head of its own, which may turn the
+sign of what it reads: a task and its negative ask the same of the shared parameters. Gradients there can tell how
+strong a relation is, and not which way it goes. arXiv:2604.07848 sets them against signed correlations.
 """
 
 from __future__ import annotations
@@ -21,7 +25,9 @@ from alloymtl.training.dataset import at_level
 FEWEST = 20
 """Alloys with both labels below which arXiv:2604.07848 takes no correlation, and this step none either."""
 JACCARD, LABELS, LABELS_LEFT, SIGNALS, WEIGHTS = "jaccard", "labels", "labels_left", "signals", "weights"
-KINDS = (JACCARD, LABELS, LABELS_LEFT, SIGNALS, WEIGHTS)
+MAGNITUDES = {LABELS: "labels_magnitude", SIGNALS: "signals_magnitude", WEIGHTS: "weights_magnitude"}
+"""Kinds of relation without their sign, by the kind that has it."""
+KINDS = (JACCARD, LABELS, LABELS_LEFT, SIGNALS, WEIGHTS, *MAGNITUDES.values())
 
 
 def relations(
@@ -32,7 +38,8 @@ def relations(
     ``jaccard``: index of the tasks' training labels at the level. ``labels``: Pearson correlation over all alloys that
     carry both labels; ``labels_left``: over the training alloys that still do at the level. ``signals``: correlation of
     the noise-free signals of simulated tasks; ``weights``: cosine of the weights of designed ones (n is 0 for these
-    two). A correlation over fewer than ``FEWEST`` alloys, or of labels that are all the same, is NaN.
+    two). ``MAGNITUDES`` are absolute values. A correlation over fewer than ``FEWEST`` alloys, or of labels that are all
+    the same, is NaN.
 
     Args:
         features: table of the features step.
@@ -51,12 +58,18 @@ def relations(
         pair = {"first": tasks[a], "second": tasks[b]}
         either = int((there.iloc[:, a] | there.iloc[:, b]).sum())
         yield {**pair, "kind": JACCARD, "value": float(index[a, b]), "n": either}
-        yield {**pair, "kind": LABELS, **correlation(labels.iloc[:, a], labels.iloc[:, b])}
+        yield from _both({**pair, "kind": LABELS, **correlation(labels.iloc[:, a], labels.iloc[:, b])})
         yield {**pair, "kind": LABELS_LEFT, **correlation(left.iloc[:, a], left.iloc[:, b])}
         for kind, key in ((SIGNALS, "signal_correlation_on_common_pool"), (WEIGHTS, "weight_cosines")):
             if truth is not None and key in truth and {tasks[a], tasks[b]} <= set(truth["tasks"]):
                 row, column = (truth["tasks"].index(tasks[i]) for i in (a, b))
-                yield {**pair, "kind": kind, "value": float(truth[key][row][column]), "n": 0}
+                yield from _both({**pair, "kind": kind, "value": float(truth[key][row][column]), "n": 0})
+
+
+def _both(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A relation with its sign, and without."""
+    yield line
+    yield {**line, "kind": MAGNITUDES[line["kind"]], "value": abs(line["value"])}
 
 
 def correlation(first: pd.Series, second: pd.Series) -> dict[str, float | int]:

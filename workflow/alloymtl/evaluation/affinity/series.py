@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from alloymtl.evaluation.affinity.cosines import matrix
 from alloymtl.evaluation.affinity.grouping import Groups
-from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, LABELS, SIGNALS, WEIGHTS
+from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, MAGNITUDES
 from alloymtl.evaluation.statistics import paired_t
 from alloymtl.experiment import Experiment
 from alloymtl.run import Level
@@ -21,7 +21,7 @@ Matrix = NDArray[np.float64]
 Run = tuple[int, int]
 """Split seed and seed."""
 
-SAME_EVERYWHERE = (LABELS, SIGNALS, WEIGHTS)
+SAME_EVERYWHERE = (*MAGNITUDES, *MAGNITUDES.values())
 """Relations that neither a level nor a split changes: they are of all alloys, or of the functions behind them."""
 
 

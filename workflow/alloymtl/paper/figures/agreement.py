@@ -17,7 +17,7 @@ from alloymtl.evaluation.affinity.agreements import FEWEST_TASKS
 from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT
 from alloymtl.evaluation.affinity.threshold import Fit, curve
 from alloymtl.evaluation.balancing.correlation import PEARSON
-from alloymtl.paper.affinity import ARM, PAPER, SHOWN, TITLES, Panel, panels, shown, truth
+from alloymtl.paper.affinity import ARM, PAPER, SHOWN, TITLES, Panel, panels, shown, strength, truth
 from alloymtl.paper.display import figure_text
 from alloymtl.paper.figures.style import PANELS_PER_ROW, REPORTED, Colour, broken, legend, notice
 from alloymtl.paper.figures.style import panels as axes_of
@@ -67,7 +67,8 @@ def draw(material: Material) -> tuple[Figure, pd.DataFrame]:
 
 def known(panel: Panel) -> str:
     """What the cosines of a panel are set against: the truth, or else all labels."""
-    return truth(panel.arm.table("agreement")["kind"]) or LABELS
+    kinds = panel.arm.table("agreement")["kind"]
+    return truth(kinds) or strength(kinds)
 
 
 def _of_panel(panel: Panel, name: str) -> pd.DataFrame:

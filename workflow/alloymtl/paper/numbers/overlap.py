@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.evaluation.affinity.agreements import FEWEST_TASKS
-from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT
+from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT, MAGNITUDES
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.evaluation.samples import units
 from alloymtl.evaluation.statistics import paired_t
 from alloymtl.experiment import TASKONOMY
-from alloymtl.paper.affinity import SHOWN, WINDOW, levels, truth
+from alloymtl.paper.affinity import SHOWN, WINDOW, levels, strength, truth
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import key_of, sign
@@ -30,12 +30,13 @@ def overlap(material: Material, store: Store) -> None:
     """What the arms tell; ``overlap`` is None where there is none with enough tasks.
 
     ``arms`` has those of at least four tasks, each with the agreement of its cosines with the truth of simulated tasks
-    (with label correlations elsewhere) at the lowest and the highest overlap, and its change between them, paired over
-    splits; whether a threshold is found; what pairs and groups of tasks gain; and whether known groups are recovered.
+    (with label correlations elsewhere), whatever its sign, at the lowest and the highest overlap, and its change
+    between them, paired over splits; whether a threshold is found; what pairs and groups of tasks gain; and whether
+    known groups are recovered.
     ``few`` has the titles of those with fewer tasks.
     """
     every = list(arms(material))
-    told = [arm for arm in every if len(arm.study.tasks) >= FEWEST_TASKS]
+    told = [arm for arm in every if len(arm.table("agreement"))]
     if not told:
         store.facts["overlap"] = None
         return
@@ -50,7 +51,8 @@ def overlap(material: Material, store: Store) -> None:
 def _arm(arm: Arm, store: Store) -> dict[str, Any]:
     study, name = arm.study, arm.name or "own"
     of_levels = levels(study)
-    kind = truth(arm.table("agreement")["kind"]) or LABELS
+    kinds = arm.table("agreement")["kind"]
+    kind = truth(kinds) or strength(kinds)
     said = {
         "name": name,
         "title": arm.title,
@@ -68,6 +70,7 @@ def _arm(arm: Arm, store: Store) -> dict[str, Any]:
         **said,
         "several": len(of_levels) > 1,
         "agreement": [_agreement(arm, name, lines, e, kind, of_levels, store) for e in SHOWN],
+        "signed": _signed(name, lines, kind, of_levels[-1], store),
         "left": _agreement(arm, name, lines, LABELS_LEFT, LABELS, of_levels, store),
         "thresholds": _thresholds(arm, name, said["method"], kind, store),
         "benefit": _benefit(arm, name, said["method"], store),
@@ -100,6 +103,19 @@ def _agreement(
             told[place] = {"key": key, "sign": sign(row.ci_low, row.ci_high)}
     if len(of_levels) > 1 and told[LOW] and told[HIGH]:
         told["change"] = _change(arm, mine, of_levels, key_of("overlap", name, estimator, "change"), store)
+    return told
+
+
+def _signed(name: str, lines: pd.DataFrame, kind: str, level: str, store: Store) -> list[dict[str, Any]]:
+    """Agreement at the highest overlap with the same relation and its sign, of each estimator that has it."""
+    told, signed = [], {magnitude: of for of, magnitude in MAGNITUDES.items()}.get(kind)
+    mine = lines[(lines["window"] == WINDOW) & (lines["kind"] == signed) & (lines["level"] == level)]
+    for row in mine[mine["estimator"].isin(SHOWN)].itertuples():
+        if np.isfinite([row.mean, row.ci_low, row.ci_high]).all():
+            key = key_of("overlap", name, row.estimator, "signed")
+            store.number(f"{key}.r", row.mean, DECIMALS)
+            store.interval(key, row.ci_low, row.ci_high, DECIMALS)
+            told.append({"estimator": row.estimator, "key": key})
     return told
 
 
@@ -149,7 +165,7 @@ def _benefit(arm: Arm, name: str, method: str, store: Store) -> list[dict[str, A
         found = []
         for row in lines.itertuples():
             shown = row.method == method and row.window == WINDOW and row.predictor in SHOWN
-            if not (shown or row.predictor == LABELS) or not np.isfinite([row.value, row.p_value]).all():
+            if not (shown or row.predictor == MAGNITUDES[LABELS]) or not np.isfinite([row.value, row.p_value]).all():
                 continue
             key = key_of("overlap", name, "benefit", level, row.predictor)
             store.number(f"{key}.r", row.value, DECIMALS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -12,7 +11,19 @@ from alloymtl.evaluation.affinity.agreements import AGREEMENT, FEWEST_TASKS
 from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.experiment import AFFINITY
-from alloymtl.paper.affinity import ARM, SHOWN, TITLES, Panel, every, level_cell, panels, shown, truth, what_a_level_is
+from alloymtl.paper.affinity import (
+    ARM,
+    SHOWN,
+    TITLES,
+    Panel,
+    every,
+    level_cell,
+    panels,
+    shown,
+    strength,
+    truth,
+    what_a_level_is,
+)
 from alloymtl.paper.latex import Tex, count, escape
 from alloymtl.paper.material import Material
 from alloymtl.paper.overlap import ABSENT, arms
@@ -22,6 +33,7 @@ from alloymtl.paper.tables.tabular import Table, Tabular, spanning
 COLUMNS = [ARM, *AGREEMENT]
 MARK = r"$^{*}$"
 TRUTH = "truth"
+COMPARED = ("Labels", "unsigned", TRUTH.capitalize(), "Interval")
 DECIMALS = 2
 
 
@@ -29,9 +41,10 @@ def make(material: Material) -> Table:
     """A panel for each arm, a row for each level with the mean Jaccard index of the tasks' training labels.
 
     Pearson's correlation over pairs of tasks of the cosines in the last fifth of training with what is known of the
-    tasks, mean over runs with its interval: minibatch cosines, then those corrected for noise, each with all labels and
-    with the truth, which is the correlation of signals, or the cosine of the weights of designed tasks. The last column
-    is the correlation of the labels that are left with all labels. A star marks a p-value of relabelled tasks below
+    tasks, mean over runs: minibatch cosines, then those corrected for noise, each with the correlation of all labels as
+    it is, as arXiv:2604.07848 has it, and without its sign; and, with its interval, with the truth without its sign,
+    which is the correlation of signals, or the cosine of the weights of designed tasks. The last column is the
+    correlation of the labels that are left with all labels. A star marks a p-value of relabelled tasks below
     alpha, a small number how many runs have the correlation, where these are not all. The CSV holds every series,
     Spearman's correlation and all p-values.
     """
@@ -40,11 +53,9 @@ def make(material: Material) -> Table:
     data = every(material, "agreement", AGREEMENT)
     if data.empty:
         return notice(COLUMNS, f"No arm has {FEWEST_TASKS} tasks, so that there are too few pairs to correlate.")
-    groups = [("", 3), *((f"{TITLES[e]}, {lower_first(kind)}", 2) for e, kind in product(SHOWN, ("labels", TRUTH)))]
-    heading = grouped_heading(
-        [*groups, ("Labels left", 1)], ["Level", "Jaccard", "Runs", *["$r$", "Interval"] * 4, "$r$"]
-    )
-    tabular = Tabular("rrr" + "rc" * 4 + "r", heading)
+    groups = [("", 3), *((TITLES[estimator], len(COMPARED)) for estimator in SHOWN), ("", 1)]
+    heading = grouped_heading(groups, ["Level", "Jaccard", "Runs", *COMPARED * len(SHOWN), "Left"])
+    tabular = Tabular("rrr" + "rrrc" * len(SHOWN) + "r", heading)
     for panel in panels(material, "agreement"):
         rows = _Rows(panel)
         tabular.panel(f"{escape(panel.title)} (level: {escape(what_a_level_is(panel.arm.study))}{rows.known})")
@@ -64,7 +75,7 @@ class _Rows:
         table = table[table["statistic"] == PEARSON]
         self._cells = {(r["level"], r["estimator"], r["kind"]): r for r in table.to_dict("records")}
         self._study = panel.arm.study
-        self._truth = truth(table["kind"])
+        self._truth, self._strength = truth(table["kind"]), strength(table["kind"])
 
     @property
     def known(self) -> str:
@@ -78,8 +89,11 @@ class _Rows:
         yield level_cell(level)
         yield number(of_level[0]["overlap"], DECIMALS) if of_level else DASH
         yield count(runs)
-        for estimator, kind in product(SHOWN, (LABELS, self._truth)):
-            yield from _correlation(self._cells.get((level, estimator, kind)), runs, self._study.evaluation["alpha"])
+        alpha = self._study.evaluation["alpha"]
+        for estimator in SHOWN:
+            for kind in (LABELS, self._strength):
+                yield _correlation(self._cells.get((level, estimator, kind)), runs, alpha)[0]
+            yield from _correlation(self._cells.get((level, estimator, self._truth)), runs, alpha)
         left = self._cells.get((level, LABELS_LEFT, LABELS))
         yield DASH if left is None else number(left["mean"], DECIMALS)
 

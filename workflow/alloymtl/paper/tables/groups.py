@@ -10,7 +10,6 @@ import pandas as pd
 
 from alloymtl.evaluation.affinity.grouping import CANNOT_TELL, GROUPS, MISSING, NO_GROUPS
 from alloymtl.evaluation.affinity.groupings import GROUP_SCORES, GROUPINGS
-from alloymtl.evaluation.affinity.relations import LABELS
 from alloymtl.paper.affinity import (
     ARM,
     PAPER,
@@ -24,6 +23,7 @@ from alloymtl.paper.affinity import (
     panels,
     same_tasks,
     shown,
+    strength,
     what_a_level_is,
 )
 from alloymtl.paper.latex import Tex, count, escape, fixed, p_value
@@ -136,7 +136,7 @@ def _found(there: list[Panel]) -> tuple[Tabular, Tabular]:
         rows, level = _Rows(panel), panel.levels[-1]
         tabular.space()
         title = escape(panel.title)
-        for source in (*SHOWN, LABELS):
+        for source in (*SHOWN, strength(panel.arm.table("groupings")["source"])):
             row = rows.cut(level, source)
             if row is not None:
                 p = DASH if math.isnan(row["p_value"]) else p_value(row["p_value"])

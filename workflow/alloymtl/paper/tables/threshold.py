@@ -16,7 +16,7 @@ from alloymtl.evaluation.affinity.agreements import THRESHOLD
 from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT
 from alloymtl.evaluation.affinity.threshold import MARGIN, Fit, fits
 from alloymtl.evaluation.balancing.correlation import PEARSON
-from alloymtl.paper.affinity import ARM, PAPER, SHOWN, TITLES, Panel, every, panels, shown, truth
+from alloymtl.paper.affinity import ARM, PAPER, SHOWN, TITLES, Panel, every, panels, shown, strength, truth
 from alloymtl.paper.latex import Tex, escape
 from alloymtl.paper.material import Material
 from alloymtl.paper.overlap import ABSENT, arms
@@ -57,7 +57,7 @@ def _series(panel: Panel) -> Iterator[dict[str, Any]]:
     table = shown(panel.arm.table("thresholds"), panel.method)
     table = table[table["statistic"] == PEARSON]
     found = {(row["estimator"], row["kind"]): row for row in table.to_dict("records")}
-    wanted = [*product(SHOWN, (LABELS, truth(table["kind"]))), (LABELS_LEFT, LABELS)]
+    wanted = [*product(SHOWN, (strength(table["kind"]), truth(table["kind"]))), (LABELS_LEFT, LABELS)]
     return (found[key] for key in wanted if key in found)
 
 

@@ -24,6 +24,9 @@ RELATED = {
     "weights": "the cosines of designed weights",
     "labels": "the correlation of labels",
     "labels_left": "the correlation of the labels that are left",
+    "signals_magnitude": "the size of the correlation of noise-free signals",
+    "weights_magnitude": "the size of the cosines of designed weights",
+    "labels_magnitude": "the size of the correlation of labels",
 }
 WHAT = {**ESTIMATED, **RELATED}
 CHANGES = {"above": "they agree more", "below": "they agree less", "around": "no change is shown"}
@@ -67,7 +70,9 @@ class OnOverlap(Findings):
         title, kind = escape(arm["title"]), RELATED[arm["truth"]]
         left = self._ends(arm, arm["left"])
         beside = f" The labels that are left agree with all labels {left}." if arm["several"] and left else ""
-        return Tex(f"\\emph{{{title}}}: with {kind}, {'; '.join(said)}.{beside}")
+        signed = "; ".join(f"${self.val(one['key'], 'r')}$ ({self.span(one['key'])})" for one in arm["signed"])
+        signed = f" With its sign it would be {signed}." if signed else ""
+        return Tex(f"\\emph{{{title}}}: with {kind}, {'; '.join(said)}.{signed}{beside}")
 
     def _ends(self, arm: Fact, one: Fact) -> str:
         low, high, change = one["low"], one["high"], one["change"]
