@@ -88,7 +88,8 @@ class Arm:
             experiments += [experiment("benefit", PAIRED, **top), experiment("taskonomy", GROUPED, **top)]
         split = {"kind": "stratified", "validation": 0.15, "test": 0.15, "strata": 10, "labels": labels}
         own = {name: TASKS[name] for name in tasks}
-        self.spec = {**specification(own, METHODS, experiments, split=split), "title": title}
+        world = {"seed": 6, "relatedness": 0.0, "latent_per": "all", "signal": "physics", "rows": {}}
+        self.spec = {**specification(own, METHODS, experiments, split=split, simulation=world), "title": title}
         self.inputs = {}
         self._write("affinity", self._cosines(strength))
         self._write("task_relations", self._relations())

@@ -149,17 +149,17 @@ class OnOverlap(Findings):
     def groups_gain(self, arm: Fact) -> Iterable[Tex]:
         """What groups of tasks gain against other ways of grouping, level by level."""
         for told in arm["gains"]:
-            each = "; ".join(self._contrast(one) for one in told["contrasts"])
-            yield Tex(f"With {escape(self._level(arm, told['level']))}: {each}.")
+            each = "; ".join(self._between_ways(one) for one in told["contrasts"])
+            yield Tex(f"With {escape(self._arm_level(arm, told['level']))}: {each}.")
 
-    def _contrast(self, one: Fact) -> str:
+    def _between_ways(self, one: Fact) -> str:
         key, beaten = one["key"], ""
         if one["random"]:
             beaten = f", above {self.val(key, 'better')} of {self.val(key, 'partitions')} partitions"
         tested = f"{self.span(key)}, $p{self.val(key, 'p')}${beaten}"
         return f"{escape(one['contrast'])} ${self.val(key, 'difference')}$ ({tested})"
 
-    def _level(self, arm: Fact, level: str) -> str:
+    def _arm_level(self, arm: Fact, level: str) -> str:
         if arm["masking"] == "all":
             return "all labels" if level == "all" else f"{level} labels of the largest task"
         return f"{level} % of labels" if arm["masking"] == "kept" else f"{level} common alloys"
