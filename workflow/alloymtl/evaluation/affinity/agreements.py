@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.evaluation.affinity.agreement import over_runs, values
-from alloymtl.evaluation.affinity.cosines import matrix
-from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, LABELS, LABELS_LEFT
+from alloymtl.evaluation.affinity.cosines import WINDOWS, matrix
+from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, LABELS, LABELS_LEFT, MAGNITUDES
 from alloymtl.evaluation.affinity.threshold import fits, threshold
 from alloymtl.evaluation.balancing.correlation import PEARSON, SPEARMAN
 from alloymtl.files import read_parquet, write_parquet
@@ -25,6 +25,8 @@ from alloymtl.files import read_parquet, write_parquet
 DRAWS = 9999
 FEWEST_TASKS = 4
 """With three tasks there are three pairs, and no correlation over these says anything."""
+OF_THRESHOLD = ("", list(WINDOWS)[-1])
+"""Windows of the series in which a threshold is sought: its interval takes a thousand fits each."""
 SERIES = {"method": "str", "estimator": "str", "window": "str", "kind": "str", "statistic": "str"}
 RUNS = {**SERIES, "level": "str", "overlap": "float64", "split_seed": "int64", "seed": "int64", "value": "float64"}
 AGREEMENT = {
@@ -145,7 +147,8 @@ def _mean(square: np.ndarray) -> float:
 def _over_overlap(runs: pd.DataFrame, alpha: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """How each series depends on the overlap, and what can be said of a threshold.
 
-    Series of one level have neither, nor have those of ranks: arXiv:2604.07848 fits Pearson's correlation.
+    Series of one level have neither, nor have those of ranks: arXiv:2604.07848 fits Pearson's correlation. A threshold
+    is sought over the last part of training, for label correlations as published and for relations without signs.
     """
     curves: list[dict[str, Any]] = []
     thresholds: list[dict[str, Any]] = []
@@ -160,6 +163,8 @@ def _over_overlap(runs: pd.DataFrame, alpha: float) -> tuple[list[dict[str, Any]
             told = ", ".join(f"{name} {value:.6g}" for name, value in fit.parameters.items())
             of_fit = {"r2": fit.r2, "aicc": fit.aicc, "weight": fit.weight, "n": fit.n}
             curves.append({**key, "model": model, "parameters": told, **of_fit})
+        if key["window"] not in OF_THRESHOLD or key["kind"] not in (LABELS, *MAGNITUDES.values()):
+            continue
         seeds = pd.factorize(pd.MultiIndex.from_frame(of_series[["split_seed", "seed"]]))[0]
         rng = np.random.default_rng([*"/".join(names).encode()])
         found = threshold(x, y, seeds, rng, alpha)
