@@ -42,6 +42,7 @@ def overlap(material: Material, store: Store) -> None:
         return
     found = [_arm(arm, store) for arm in told]
     store.facts["overlap"] = {"arms": found, "few": [a.title for a in every if len(a.study.tasks) < FEWEST_TASKS]}
+    store.number("overlap.published.x0", float(material.overlap_reported_values["sigmoid_x0"]), 1)
     store.count("overlap.arms", len(found))
     series = [series for arm in found for series in arm["thresholds"]]
     store.count("overlap.series", len(series))

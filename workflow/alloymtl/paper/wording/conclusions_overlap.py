@@ -9,7 +9,7 @@ from alloymtl.paper.wording.findings import Fact, Findings
 
 # What a level takes away, by the kind of masking.
 MASKED = {
-    "all": "all labels as they are",
+    "all": "all labels as they were measured",
     "kept": "labels that stay by chance, so that sample sizes fall with the overlap, as in the released code",
     "exact": "as many labels of each task at every overlap, on alloys that are drawn alike",
     "apart": "the same, but with chemical systems of its own for each task's own alloys",
@@ -32,22 +32,31 @@ WHAT = {**ESTIMATED, **RELATED}
 CHANGES = {"above": "they agree more", "below": "they agree less", "around": "no change is shown"}
 # What was written down before: by masking, how agreement changes with the overlap, and what each outcome says of that.
 PREDICTED = {
-    "exact": {"around": "in line with the prediction", "above": "against it", "below": "against it"},
+    "exact": {
+        "around": "in line with the prediction",
+        "above": "against the prediction",
+        "below": "against the prediction",
+    },
     "apart": {"around": "the predicted rise is not shown", "above": "as predicted", "below": "against the prediction"},
 }
 VERDICTS = {"groups": "groups", "no groups": "no groups", "cannot tell": "no verdict", "missing": "no verdict"}
-RECOVERED = {"wholly": "recover the known groups", "partly": "recover them in part", "not shown": "do not"}
+RECOVERED = {"wholly": "found", "partly": "found in part", "not shown": "not found"}
 
 
 class OnOverlap(Findings):
     """Sentences on overlap, affinity and groups of tasks."""
 
     def arms_designed(self) -> Tex:
-        """Each arm with what its levels take away."""
-        arms = self.facts["overlap"]["arms"]
-        return listing(
-            Tex(f"\\emph{{{escape(arm['title'])}}} ({self._world(arm)}{MASKED[arm['masking']]})") for arm in arms
-        )
+        """Each arm with what its levels take away, which is told once."""
+        said, first = [], {}
+        for arm in self.facts["overlap"]["arms"]:
+            title = escape(arm["title"])
+            masked = MASKED[arm["masking"]]
+            if arm["masking"] in first:
+                masked = f"labels as in \\emph{{{first[arm['masking']]}}}"
+            first.setdefault(arm["masking"], title)
+            said.append(Tex(f"\\emph{{{title}}} ({self._world(arm)}{masked})"))
+        return listing(said)
 
     def _world(self, arm: Fact) -> str:
         if arm["signal"] in ("linear", "relu"):
@@ -60,38 +69,41 @@ class OnOverlap(Findings):
 
     def agrees(self, arm: Fact) -> Tex:
         """How far cosines of an arm agree with what is known, at both ends of the overlap."""
-        said = []
-        for one in arm["agreement"]:
-            told = self._ends(arm, one)
-            if told:
-                said.append(f"{ESTIMATED[one['estimator']]} {told}")
+        told = [(ESTIMATED[one["estimator"]], self._ends(arm, one)) for one in arm["agreement"]]
+        said = [f"{what}, {ends}" for what, ends in told if ends]
         if not said:
             return Tex("")
-        title, kind = escape(arm["title"]), RELATED[arm["truth"]]
-        left = self._ends(arm, arm["left"])
-        beside = f" The labels that are left agree with all labels {left}." if arm["several"] and left else ""
-        signed = "; ".join(f"${self.val(one['key'], 'r')}$ ({self.span(one['key'])})" for one in arm["signed"])
-        signed = f" With its sign it would be {signed}." if signed else ""
-        return Tex(f"\\emph{{{title}}}: with {kind}, {'; '.join(said)}.{signed}{beside}")
+        signed = listing(Tex(f"${self.val(one['key'], 'r')}$ ({self.span(one['key'])})") for one in arm["signed"])
+        signed = f"; at the largest overlap, with signs, {signed}" if signed else ""
+        left = self._ends(arm, arm["left"]) if arm["left"]["low"] else ""
+        left = f". The labels that are left agree with all labels {left}" if left and arm["several"] else ""
+        where = f"Jaccard index {self._jaccard(arm, 'high')}"
+        if arm["several"]:
+            where = f"Jaccard index {self._jaccard(arm, 'low')} to {self._jaccard(arm, 'high')}"
+        return Tex(
+            f"\\emph{{{escape(arm['title'])}}} ({where}; {RELATED[arm['truth']]}): {'; '.join(said)}{signed}{left}."
+        )
+
+    def _jaccard(self, arm: Fact, place: str) -> Tex:
+        return self.val("overlap", arm["name"], place, "jaccard")
 
     def _ends(self, arm: Fact, one: Fact) -> str:
         low, high, change = one["low"], one["high"], one["change"]
         if high is None:
             return ""
-        told = f"by $r={self.val(high['key'], 'r')}$ ({self.span(high['key'])}"
-        told += f"; $p{self.val(high['key'], 'p')}$ over relabelled tasks)"
-        told += f" at a Jaccard index of {self.val('overlap', arm['name'], 'high', 'jaccard')}"
-        if not arm["several"] or low is None:
-            return f"agree {told}" if one["estimator"] in ESTIMATED else told
-        told += f", and by ${self.val(low['key'], 'r')}$ ({self.span(low['key'])}; $p{self.val(low['key'], 'p')}$)"
-        told += f" at {self.val('overlap', arm['name'], 'low', 'jaccard')}"
-        if change is not None:
-            predicted = (
-                PREDICTED.get(arm["masking"], {}).get(change["sign"], "") if one["estimator"] in ESTIMATED else ""
-            )
-            told += f" (change {self.val(change['key'], 'difference')}, {self.span(change['key'])}: "
-            told += f"{CHANGES[change['sign']]}{', ' if predicted else ''}{predicted})"
-        return f"agree {told}" if one["estimator"] in ESTIMATED else told
+        each = [
+            f"${self.val(end['key'], 'r')}$ ({self.span(end['key'])}; $p{self.val(end['key'], 'p')}$)"
+            for end in (low, high)
+            if end is not None
+        ]
+        if low is None or not arm["several"]:
+            return each[-1]
+        told = f"from {each[0]} to {each[1]}"
+        if change is None or one["estimator"] not in ESTIMATED:
+            return told
+        predicted = PREDICTED.get(arm["masking"], {}).get(change["sign"], "")
+        said = f"{CHANGES[change['sign']]}{', ' if predicted else ''}{predicted}"
+        return f"{told}, a change of ${self.val(change['key'], 'difference')}$ ({self.span(change['key'])}: {said})"
 
     def overlap_thresholds(self) -> Tex:
         """In how many series there is a threshold, and where."""
@@ -133,18 +145,21 @@ class OnOverlap(Findings):
     def groups_found(self, arm: Fact) -> Tex:
         """Verdicts on groups at both ends of an arm, and how well known ones are recovered."""
         said = []
-        for group in arm["groups"]:
-            at = self.val("overlap", arm["name"], group["place"], "jaccard")
-            p = f" ($p{self.val(group['key'], 'p')}$)" if self.prose.has(group["key"], "p") else ""
-            told = f"{ESTIMATED[group['source']]} at {at} show {VERDICTS[group['verdict']]}{p}"
-            if group["known"]:
-                told += (
-                    f" and, cut into as many, {RECOVERED[group['known']]} (adjusted Rand index "
-                    f"${self.val(group['key'], 'ari')}$, $p{self.val(group['key'], 'ari_p')}$, wholly in "
-                    f"{self.val(group['key'], 'recovered')} of runs)"
-                )
-            said.append(told)
-        return Tex(f"\\emph{{{escape(arm['title'])}}}: {'; '.join(said)}." if said else "")
+        for source, what in ESTIMATED.items():
+            found = [group for group in arm["groups"] if group["source"] == source]
+            if found:
+                said.append(f"{what}, {'; '.join(self._group(arm, group) for group in found)}")
+        return Tex(f"\\emph{{{escape(arm['title'])}}}: {'. By '.join(said)}." if said else "")
+
+    def _group(self, arm: Fact, group: Fact) -> str:
+        p = f", $p{self.val(group['key'], 'p')}$" if self.prose.has(group["key"], "p") else ""
+        told = f"{VERDICTS[group['verdict']]} at {self._jaccard(arm, group['place'])}{p}"
+        if group["known"]:
+            told += (
+                f", known ones {RECOVERED[group['known']]} (${self.val(group['key'], 'ari')}$, "
+                f"$p{self.val(group['key'], 'ari_p')}$; in {self.val(group['key'], 'recovered')} of runs wholly)"
+            )
+        return told
 
     def groups_gain(self, arm: Fact) -> Iterable[Tex]:
         """What groups of tasks gain against other ways of grouping, level by level."""
