@@ -223,7 +223,9 @@ def _score(lines: pd.DataFrame, key: str, alpha: float, store: Store) -> str | N
     row = lines.iloc[0]
     store.number(f"{key}.ari", row["value"], DECIMALS)
     store.probability(f"{key}.ari_p", row["p_value"])
-    store.percent(f"{key}.recovered", round(row["recovered"], 3))
+    # No run may have a value for every pair, and then none has a grouping of its own.
+    if math.isfinite(row["recovered"]):
+        store.percent(f"{key}.recovered", round(row["recovered"], 3))
     return "wholly" if row["value"] > 1 - 1e-9 else "partly" if row["p_value"] < alpha else "not shown"
 
 

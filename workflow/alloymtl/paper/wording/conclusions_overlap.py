@@ -155,10 +155,11 @@ class OnOverlap(Findings):
         p = f", $p{self.val(group['key'], 'p')}$" if self.prose.has(group["key"], "p") else ""
         told = f"{VERDICTS[group['verdict']]} at {self._jaccard(arm, group['place'])}{p}"
         if group["known"]:
-            told += (
-                f", known ones {RECOVERED[group['known']]} (${self.val(group['key'], 'ari')}$, "
-                f"$p{self.val(group['key'], 'ari_p')}$; in {self.val(group['key'], 'recovered')} of runs wholly)"
-            )
+            of_runs = ""
+            if self.prose.has(group["key"], "recovered"):
+                of_runs = f"; in {self.val(group['key'], 'recovered')} of runs wholly"
+            score = f"${self.val(group['key'], 'ari')}$, $p{self.val(group['key'], 'ari_p')}${of_runs}"
+            told += f", known ones {RECOVERED[group['known']]} ({score})"
         return told
 
     def groups_gain(self, arm: Fact) -> Iterable[Tex]:
