@@ -205,6 +205,9 @@ def _read(full: Mapping[str, Any], source: str, name: str, root: str, data_root:
             if asking in experiments:
                 what = f"its tasks are set beside the gradients of {AFFINITY!r}, and there is no such experiment."
                 raise UserError(f"{source}: experiments.{asking}", what, f"add {AFFINITY!r}; config/README.md has it.")
+    elif not experiments[AFFINITY].keeps("cosines"):
+        what = "nothing is kept of its gradients."
+        raise UserError(f"{source}: experiments.{AFFINITY}.keep", what, "write [cosines].")
     measured = {m for e in experiments.values() if e.measures_gradients for m in e.methods}
     methods = {
         n: Method.from_config(n, values, full["training"], full["diagnostics"] if n in measured else {}, source)
@@ -308,7 +311,7 @@ def _check_levels(
     least, most, mend = MIN_LEVEL, math.inf, "raise it, or write all."
     what = f"a level is how many labels of the largest task are kept, {MIN_LEVEL} at least"
     if labels["kind"] == "kept":
-        least, most, mend = 1, 100, "write 1 to 100, or all."
+        least, most, mend = 1, 100, "write 1 to 100."
         what = "with split.labels.kind kept, a level is the percentage of labels that stay"
     elif labels["kind"] != "all":
         least, most, mend = 0, labels["rows"], "change it, or split.labels.rows."
@@ -319,7 +322,8 @@ def _check_levels(
             what = f"the largest simulated task has {most} rows"
             mend = "lower the level, or raise simulation.rows."
     for level in experiment.levels:
-        if level != "all" and not least <= int(level) <= most:
+        # Where a level is an overlap, all labels are at no level: they would make another one.
+        if (labels["kind"] != "all") if level == "all" else not least <= int(level) <= most:
             raise UserError(f"{source}: experiments.{experiment.name}.levels", f"{what}, and not {level}.", mend)
 
 

@@ -223,9 +223,10 @@ def _text(spec: Mapping[str, Any], experiment: Experiment, evidence: Evidence, f
     about = [
         f"Advice{measured} for {len(evidence.tasks)} tasks: {len(experiment.methods)} ways to train them on "
         f"{evidence.splits} splits, networks of width {hidden}, at most {training['max_epochs']} epochs.",
-        f"In brackets: {1 - evidence.alpha:.0%} intervals over splits, widened for the alloys that these have in "
-        "common (Nadeau and Bengio 2003). A direction is stated where Holm's method over all statements of its kind "
-        "leaves it.",
+        f"In brackets: {1 - evidence.alpha:.0%} intervals over splits; those of changes and cosines are widened for "
+        "the alloys that splits have in common (Nadeau and Bengio 2003), by a ratio that was made for test alloys: of "
+        "cosines, which come of training alloys, they speak of these alloys more than of others. A direction is stated "
+        "where Holm's method over all statements of its kind leaves it.",
     ]
     pasted = ""
     if found.groups and not evidence.groupings:

@@ -20,6 +20,8 @@ from alloymtl.evaluation.affinity.cosines import WINDOWS, matrix
 from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, LABELS, LABELS_LEFT, MAGNITUDES
 from alloymtl.evaluation.affinity.threshold import fits, threshold
 from alloymtl.evaluation.balancing.correlation import PEARSON, SPEARMAN
+from alloymtl.evaluation.samples import units
+from alloymtl.evaluation.statistics import paired_t
 from alloymtl.files import read_parquet, write_parquet
 
 DRAWS = 9999
@@ -108,20 +110,22 @@ def _levels(
                 key = dict(zip(SERIES, (method, estimator, window, kind, statistic), strict=True))
                 rng = np.random.default_rng([*"/".join([*key.values(), level]).encode()])
                 told = over_runs(first, second, DRAWS, rng, alpha, statistic)
+                of_runs = values(first, second, statistic)
+                low, high = _interval(of_runs, list(found), alpha)
                 place = {**key, "level": level, "overlap": overlap}
                 summary = {
                     "n_runs": told.runs,
                     "undefined": told.undefined,
                     "mean": told.mean,
-                    "ci_low": told.ci_low,
-                    "ci_high": told.ci_high,
+                    "ci_low": low,
+                    "ci_high": high,
                     "p_value": told.test.p_two_sided,
                 }
-                of_runs = [
+                lines = [
                     {**place, "split_seed": split_seed, "seed": seed, "value": float(value)}
-                    for (split_seed, seed), value in zip(found, values(first, second, statistic), strict=True)
+                    for (split_seed, seed), value in zip(found, of_runs, strict=True)
                 ]
-                yield {**place, **summary}, of_runs
+                yield {**place, **summary}, lines
 
 
 def _matrices(
@@ -137,6 +141,16 @@ def _matrices(
         there = {(split, 0): m for (level, split, kind), m in related.items() if (level, kind) == (wanted, LABELS_LEFT)}
         if there:
             yield ("", wanted, LABELS_LEFT, ""), there
+
+
+def _interval(of_runs: np.ndarray, runs: list[tuple[int, int]], alpha: float) -> tuple[float, float]:
+    """Interval of the mean correlation over independent units (``samples.units``); NaN with fewer than two."""
+    there = ~np.isnan(of_runs)
+    independent = units(of_runs[there], [run for run, told in zip(runs, there, strict=True) if told])
+    if len(independent) < 2:
+        return float("nan"), float("nan")
+    t = paired_t(independent, np.zeros_like(independent), 1 - alpha)
+    return t.ci_low, t.ci_high
 
 
 def _mean(square: np.ndarray) -> float:
@@ -165,7 +179,9 @@ def _over_overlap(runs: pd.DataFrame, alpha: float) -> tuple[list[dict[str, Any]
             curves.append({**key, "model": model, "parameters": told, **of_fit})
         if key["window"] not in OF_THRESHOLD or key["kind"] not in (LABELS, *MAGNITUDES.values()):
             continue
-        seeds = pd.factorize(pd.MultiIndex.from_frame(of_series[["split_seed", "seed"]]))[0]
+        # Of several splits each counts once, with all its seeds.
+        unit = "split_seed" if of_series["split_seed"].nunique() > 1 else "seed"
+        seeds = pd.factorize(of_series[unit])[0]
         rng = np.random.default_rng([*"/".join(names).encode()])
         found = threshold(x, y, seeds, rng, alpha)
         thresholds.append({**key, **{name: getattr(found, name) for name in THRESHOLD if name not in SERIES}})

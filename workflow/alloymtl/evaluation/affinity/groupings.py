@@ -120,7 +120,7 @@ def step(spec: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]
     check_metrics(spec["evaluation"], "config")
     experiments = {e["name"]: Experiment.from_dict(e) for e in spec["experiments"]}
     lines: dict[str, list[dict[str, Any]]] = {name: [] for name in OF_AFFINITY}
-    if AFFINITY in experiments:
+    if AFFINITY in experiments and len(spec["tasks"]) > 1:
         for name, line in _lines(spec, experiments[AFFINITY], inputs):
             lines[name].append(line)
     tables = {name: as_table(lines[name], columns) for name, columns in OF_AFFINITY.items()}

@@ -48,7 +48,8 @@ def _affinities(cosines: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
     """The lines of the experiment's runs, in the order of its cells."""
     of_cell = dict(list(cosines.groupby(["method", "level", "split_seed", "seed"], sort=False)))
     cells = ((method, str(level), *seeds) for method, level, *seeds in experiment.cells())
-    return pd.concat([of_cell[cell] for cell in cells if cell in of_cell], ignore_index=True)
+    # Of a single task there is no pair, and no line.
+    return pd.concat([cosines.iloc[:0], *(of_cell[cell] for cell in cells if cell in of_cell)], ignore_index=True)
 
 
 def _relations(inputs: Mapping[str, Path], experiment: Experiment, tasks: list[str]) -> Iterator[dict[str, Any]]:

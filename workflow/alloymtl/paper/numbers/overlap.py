@@ -12,18 +12,21 @@ from alloymtl.evaluation.affinity.agreements import FEWEST_TASKS
 from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT, MAGNITUDES
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.evaluation.samples import units
-from alloymtl.evaluation.statistics import paired_t
-from alloymtl.experiment import TASKONOMY
-from alloymtl.paper.affinity import SHOWN, WINDOW, levels, strength, truth
+from alloymtl.evaluation.statistics import holm, paired_t
+from alloymtl.experiment import BENEFIT, TASKONOMY
+from alloymtl.paper.affinity import SHOWN, WINDOW, strength, truth
 from alloymtl.paper.material import Material
 from alloymtl.paper.numbers.store import Store
 from alloymtl.paper.numbers.tests import key_of, sign
 from alloymtl.paper.overlap import Arm, arms
+from alloymtl.paper.spec import ordered
 
 LOW, HIGH = "low", "high"
 """Ends of the range of overlaps of an arm."""
 DECIMALS = 2
 """Of correlations, overlaps and percentage points."""
+SAME = 1e-9
+"""Difference below which two overlaps are one."""
 
 
 def overlap(material: Material, store: Store) -> None:
@@ -51,7 +54,6 @@ def overlap(material: Material, store: Store) -> None:
 
 def _arm(arm: Arm, store: Store) -> dict[str, Any]:
     study, name = arm.study, arm.name or "own"
-    of_levels = levels(study)
     kinds = arm.table("agreement")["kind"]
     kind = truth(kinds) or strength(kinds)
     said = {
@@ -66,10 +68,11 @@ def _arm(arm: Arm, store: Store) -> dict[str, Any]:
     }
     of_method = arm.table("agreement")["method"].isin(["", said["method"]])
     lines = arm.table("agreement")[of_method & (arm.table("agreement")["statistic"] == PEARSON)]
-    _overlaps(name, lines, of_levels, store)
+    of_levels = _overlaps(name, lines, store)
     return {
         **said,
         "several": len(of_levels) > 1,
+        "splits": len(study.experiments["affinity"].split_seeds) > 1,
         "agreement": [_agreement(arm, name, lines, e, kind, of_levels, store) for e in SHOWN],
         "signed": _signed(name, lines, kind, of_levels[-1], store),
         "left": _agreement(arm, name, lines, LABELS_LEFT, LABELS, of_levels, store),
@@ -80,10 +83,14 @@ def _arm(arm: Arm, store: Store) -> dict[str, Any]:
     }
 
 
-def _overlaps(name: str, lines: pd.DataFrame, of_levels: list[str], store: Store) -> None:
-    of_level = lines.groupby("level")["overlap"].first()
-    for place, level in ((LOW, of_levels[0]), (HIGH, of_levels[-1])):
-        store.number(key_of("overlap", name, place, "jaccard"), of_level[level], DECIMALS)
+def _overlaps(name: str, lines: pd.DataFrame, store: Store) -> list[str]:
+    """Levels from the smallest to the largest overlap; the last one alone where all have the same."""
+    of_level = lines.groupby("level", sort=False)["overlap"].first().sort_values(kind="stable")
+    if of_level.iloc[-1] - of_level.iloc[0] < SAME:
+        of_level = of_level.iloc[-1:]
+    for place, index in ((LOW, of_level.iloc[0]), (HIGH, of_level.iloc[-1])):
+        store.number(key_of("overlap", name, place, "jaccard"), index, DECIMALS)
+    return list(of_level.index)
 
 
 def _agreement(
@@ -101,7 +108,7 @@ def _agreement(
             store.number(f"{key}.r", row.mean, DECIMALS)
             store.interval(key, row.ci_low, row.ci_high, DECIMALS)
             store.probability(f"{key}.p", row.p_value)
-            told[place] = {"key": key, "sign": sign(row.ci_low, row.ci_high)}
+            told[place] = {"key": key}
     if len(of_levels) > 1 and told[LOW] and told[HIGH]:
         told["change"] = _change(arm, mine, of_levels, key_of("overlap", name, estimator, "change"), store)
     return told
@@ -137,7 +144,7 @@ def _change(arm: Arm, mine: pd.DataFrame, of_levels: list[str], key: str, store:
     t = paired_t(*values, 1 - arm.study.evaluation["alpha"])
     store.number(f"{key}.difference", t.mean_difference, DECIMALS)
     store.interval(key, t.ci_low, t.ci_high, DECIMALS)
-    return {"key": key, "sign": sign(t.ci_low, t.ci_high), "n": len(values[0])}
+    return {"key": key, "sign": sign(t.ci_low, t.ci_high)}
 
 
 def _thresholds(arm: Arm, name: str, method: str, kind: str, store: Store) -> list[dict[str, Any]]:
@@ -145,13 +152,13 @@ def _thresholds(arm: Arm, name: str, method: str, kind: str, store: Store) -> li
     if not len(table):
         return told
     mine = table[(table["method"] == method) & (table["window"] == WINDOW) & (table["kind"] == kind)]
-    for row in mine[mine["estimator"].isin(SHOWN)].itertuples():
+    # Without a finite margin there were too few overlaps to fit a transition.
+    for row in mine[mine["estimator"].isin(SHOWN) & np.isfinite(mine["margin"])].itertuples():
         key = key_of("overlap", name, row.estimator, "threshold")
         if row.found:
             store.number(f"{key}.x0", row.x0, DECIMALS)
             store.interval(key, row.low, row.high, DECIMALS)
-        better = row.transition if row.margin > 0 else row.smooth
-        told.append({"estimator": row.estimator, "found": bool(row.found), "better": better, "key": key})
+        told.append({"estimator": row.estimator, "found": bool(row.found), "key": key})
     return told
 
 
@@ -160,8 +167,8 @@ def _benefit(arm: Arm, name: str, method: str, store: Store) -> list[dict[str, A
     table = arm.table("benefit")
     if not len(table):
         return []
-    levels_there, told = [level for level in reversed(levels(arm.study)) if level in set(table["level"])], []
-    for level in levels_there:
+    told: list[dict[str, Any]] = []
+    for level in reversed([str(level) for level in ordered(arm.study.experiments[BENEFIT])]):
         lines = table[(table["level"] == level) & (table["statistic"] == PEARSON)]
         found = []
         for row in lines.itertuples():
@@ -171,17 +178,22 @@ def _benefit(arm: Arm, name: str, method: str, store: Store) -> list[dict[str, A
             key = key_of("overlap", name, "benefit", level, row.predictor)
             store.number(f"{key}.r", row.value, DECIMALS)
             store.probability(f"{key}.p", row.p_value)
-            found.append({"predictor": row.predictor, "key": key, "shown": row.p_value < arm.study.evaluation["alpha"]})
+            found.append({"predictor": row.predictor, "key": key, "p": row.p_value, "rises": row.value > 0})
         gained = arm.table("pair_gains")
         pairs = gained[(gained["level"] == level)].drop_duplicates(["first", "second"])["gain"].dropna()
         if not found or pairs.empty:
             continue
         key = key_of("overlap", name, "benefit", level)
-        store.number(f"{key}.jaccard", lines["overlap"].iloc[0], DECIMALS)
+        if math.isfinite(lines["overlap"].iloc[0]):
+            store.number(f"{key}.jaccard", lines["overlap"].iloc[0], DECIMALS)
         store.count(f"{key}.pairs", len(pairs))
         store.count(f"{key}.positive", int((pairs > 0).sum()))
         store.number(f"{key}.mean", pairs.mean(), DECIMALS)
         told.append({"level": level, "key": key, "predictors": found})
+    # One family: every predictor at every level.
+    every = [one for at in told for one in at["predictors"]]
+    for one, p in zip(every, holm([one["p"] for one in every]) if every else (), strict=True):
+        one["shown"] = bool(p < arm.study.evaluation["alpha"])
     return told
 
 
@@ -194,19 +206,20 @@ def _groups(arm: Arm, name: str, method: str, ends: list[str], store: Store) -> 
             key = key_of("overlap", name, "groups", place, row.source)
             if math.isfinite(row.p_value):
                 store.probability(f"{key}.p", row.p_value)
-            known = None
+            known, which = None, None
             if len(scores):
                 same = scores[(scores["level"] == level) & (scores["method"] == method) & (scores["window"] == WINDOW)]
                 same = same[(same["source"] == row.source) & (same["score"] == "ari")]
                 known = _score(same, key, arm.study.evaluation["alpha"], store)
+                which = _which(arm, same)
             told.append(
                 {
                     "place": place,
                     "source": row.source,
                     "verdict": row.verdict,
-                    "k": int(row.k),
                     "key": key,
                     "known": known,
+                    "which": which,
                 }
             )
     return told
@@ -226,7 +239,18 @@ def _score(lines: pd.DataFrame, key: str, alpha: float, store: Store) -> str | N
     # No run may have a value for every pair, and then none has a grouping of its own.
     if math.isfinite(row["recovered"]):
         store.percent(f"{key}.recovered", round(row["recovered"], 3))
-    return "wholly" if row["value"] > 1 - 1e-9 else "partly" if row["p_value"] < alpha else "not shown"
+    if row["p_value"] >= alpha:
+        return "not shown"
+    return "wholly" if row["value"] > 1 - SAME else "partly"
+
+
+def _which(arm: Arm, lines: pd.DataFrame) -> str | None:
+    """What the known groups are: ``planted`` by the simulator, ``proposed`` by the config, or those of ``labels``."""
+    if lines.empty:
+        return None
+    simulation = arm.study.simulation
+    planted = simulation is not None and simulation["relatedness"] > 0 and simulation["latent_per"] == "cluster"
+    return "planted" if planted else lines["known"].iloc[0]
 
 
 def _gains(arm: Arm, name: str, store: Store) -> list[dict[str, Any]]:
@@ -235,7 +259,7 @@ def _gains(arm: Arm, name: str, store: Store) -> list[dict[str, Any]]:
     if not len(table) or TASKONOMY not in arm.study.experiments:
         return []
     told = []
-    for level in reversed([str(level) for level in arm.study.experiments[TASKONOMY].levels]):
+    for level in reversed([str(level) for level in ordered(arm.study.experiments[TASKONOMY])]):
         contrasts = []
         for row in table[table["level"] == level].itertuples():
             if not np.isfinite([row.difference, row.ci_low, row.ci_high, row.p_holm]).all():
@@ -247,9 +271,7 @@ def _gains(arm: Arm, name: str, store: Store) -> list[dict[str, Any]]:
             if row.partitions:
                 store.count(f"{key}.better", row.better)
                 store.count(f"{key}.partitions", row.partitions)
-            shown = row.p_holm < arm.study.evaluation["alpha"]
-            side = sign(row.ci_low, row.ci_high) if shown else "around"
-            contrasts.append({"contrast": row.contrast, "key": key, "sign": side, "random": bool(row.partitions)})
+            contrasts.append({"contrast": row.contrast, "key": key, "random": bool(row.partitions)})
         if contrasts:
             told.append({"level": level, "contrasts": contrasts})
     return told

@@ -40,6 +40,7 @@ PREDICTED = {
     "apart": {"around": "the predicted rise is not shown", "above": "as predicted", "below": "against the prediction"},
 }
 VERDICTS = {"groups": "groups", "no groups": "no groups", "cannot tell": "no verdict", "missing": "no verdict"}
+KNOWN = {"planted": "planted ones", "proposed": "proposed ones", "labels": "those of all labels"}
 RECOVERED = {"wholly": "found", "partly": "found in part", "not shown": "not found"}
 
 
@@ -112,7 +113,7 @@ class OnOverlap(Findings):
         if not every:
             return Tex("")
         if not found:
-            return Tex(f"In none of the {self.val('overlap.series')} series is there a threshold.")
+            return Tex(f"In none of the {self.val('overlap.series')} series with enough overlaps is a threshold shown.")
         told = listing(
             Tex(
                 f"{ESTIMATED[one['estimator']]} of \\emph{{{escape(arm['title'])}}} "
@@ -120,10 +121,8 @@ class OnOverlap(Findings):
             )
             for arm, one in found
         )
-        return Tex(
-            f"A threshold is found in {self.val('overlap.thresholds')} of {self.val('overlap.series')} series: "
-            f"for {told}, as Jaccard indices."
-        )
+        how_many = f"{self.val('overlap.thresholds')} of {self.val('overlap.series')} series with enough overlaps"
+        return Tex(f"A threshold is shown in {how_many}: for {told}, as Jaccard indices.")
 
     def pairs_gain(self, arm: Fact) -> Iterable[Tex]:
         """What pairs gain, and what goes with it, level by level."""
@@ -133,13 +132,19 @@ class OnOverlap(Findings):
                 Tex(f"{WHAT[one['predictor']]} ($r={self.val(one['key'], 'r')}$, $p{self.val(one['key'], 'p')}$)")
                 for one in told["predictors"]
             )
-            shown = [one["predictor"] for one in told["predictors"] if one["shown"]]
-            named = listing(Tex(WHAT[predictor]) for predictor in shown)
-            verdict = f"a relation is shown for {named}" if shown else "no relation is shown"
+            shown = [one for one in told["predictors"] if one["shown"]]
+            named = listing(
+                Tex(f"pairs {'gain more' if one['rises'] else 'gain less'} the larger {WHAT[one['predictor']]}")
+                for one in shown
+            )
+            verdict = f"after Holm's correction over the arm, {named or 'no relation is shown'}"
+            where = f"With {escape(self._arm_level(arm, told['level']))}"
+            if self.prose.has(key, "jaccard"):
+                where = f"At a Jaccard index of {self.val(key, 'jaccard')}"
             yield Tex(
-                f"At a Jaccard index of {self.val(key, 'jaccard')}, {self.val(key, 'positive')} of "
-                f"{self.val(key, 'pairs')} pairs gain, on average ${self.val(key, 'mean')}$\\,\\%. "
-                f"Over pairs, the gain goes with {each}: {verdict}."
+                f"{where}, {self.val(key, 'positive')} of "
+                f"{self.val(key, 'pairs')} pairs have a mean gain above zero; the mean of all is "
+                f"${self.val(key, 'mean')}$\\,\\%. Correlation of the gain with {each}: {verdict}."
             )
 
     def groups_found(self, arm: Fact) -> Tex:
@@ -159,7 +164,7 @@ class OnOverlap(Findings):
             if self.prose.has(group["key"], "recovered"):
                 of_runs = f"; in {self.val(group['key'], 'recovered')} of runs wholly"
             score = f"${self.val(group['key'], 'ari')}$, $p{self.val(group['key'], 'ari_p')}${of_runs}"
-            told += f", known ones {RECOVERED[group['known']]} ({score})"
+            told += f", {KNOWN[group['which']]} {RECOVERED[group['known']]} ({score})"
         return told
 
     def groups_gain(self, arm: Fact) -> Iterable[Tex]:
@@ -181,16 +186,16 @@ class OnOverlap(Findings):
         return f"{level} % of labels" if arm["masking"] == "kept" else f"{level} common alloys"
 
     def overlap_in_short(self) -> Tex:
-        """Where agreement with relations changes with the overlap, in one sentence; empty where no arm tells."""
-        arms = [arm for arm in self.facts["overlap"]["arms"] if arm["several"]]
+        """Where agreement with relations changes with the overlap alone, in one sentence; empty where no arm tells."""
+        arms = [arm for arm in self.facts["overlap"]["arms"] if arm["several"] and arm["masking"] in PREDICTED]
         said = []
         for estimator, what in ESTIMATED.items():
             changes = [one["change"] for arm in arms for one in arm["agreement"] if one["estimator"] == estimator]
             signs = [change["sign"] for change in changes if change]
             if signs:
                 up, down = signs.count("above"), signs.count("below")
-                fell = f", and falls in {down}" if down else ""
-                said.append(f"that of {what} rises with the overlap in {up} of {len(signs)} arms{fell}")
+                fell = f" and falls in {down}" if down else ""
+                said.append(Tex(f"with {what} it rises in {up}{fell} of {len(signs)} arms"))
         if not said:
             return Tex("")
-        return Tex(f"How far gradients agree with relations between tasks depends on the estimate: {', '.join(said)}.")
+        return Tex(f"Agreement of gradients with relations between tasks, as overlap alone changes: {listing(said)}.")
