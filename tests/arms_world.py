@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.evaluation.affinity import agreements, groupings, pairings
-from alloymtl.evaluation.affinity.relations import JACCARD, LABELS, LABELS_LEFT, MAGNITUDES, SIGNALS
+from alloymtl.evaluation.affinity.kinds import JACCARD, LABELS, LABELS_LEFT, MAGNITUDES, SIGNALS
 from alloymtl.evaluation.affinity.threshold import threshold
 from alloymtl.files import write_parquet
 from alloymtl.paper.layout import AFFINITY_TABLES, BENEFIT_TABLES

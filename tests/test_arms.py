@@ -14,7 +14,8 @@ from alloymtl.config import read
 from alloymtl.data.simulate.settings import PROPERTIES
 from alloymtl.errors import UserError
 from alloymtl.evaluation.affinity.grouping import random_partitions
-from alloymtl.evaluation.affinity.relations import MAGNITUDES, relations
+from alloymtl.evaluation.affinity.kinds import MAGNITUDES
+from alloymtl.evaluation.affinity.relations import relations
 from alloymtl.evaluation.affinity.trained import partition
 from alloymtl.experiment import BENEFIT, TASKONOMY
 from alloymtl.methods.architectures import pairs

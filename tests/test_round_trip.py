@@ -24,6 +24,8 @@ WORLD = {
     "relatedness": 0.0,
     "latent_per": "all",
     "latent_scale": 0.2,
+    "signal": "physics",
+    "design_dimensions": 3,
     "pool": "own",
     "overlap": {},
     "unmodelled": {},

@@ -9,7 +9,7 @@ import pandas as pd
 
 from alloymtl.data.overlap import ALL, KEPT
 from alloymtl.evaluation.affinity.cosines import WINDOWS
-from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT, MAGNITUDES, SIGNALS, WEIGHTS
+from alloymtl.evaluation.affinity.kinds import LABELS, LABELS_LEFT, MAGNITUDES, SIGNALS, WEIGHTS
 from alloymtl.experiment import AFFINITY
 from alloymtl.paper.latex import Tex, count, escape
 from alloymtl.paper.material import Material

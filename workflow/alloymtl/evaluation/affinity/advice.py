@@ -31,7 +31,7 @@ from alloymtl.evaluation.affinity.advice_rules import (
 )
 from alloymtl.evaluation.affinity.advice_text import paste, text
 from alloymtl.evaluation.affinity.alike import Alike, alike
-from alloymtl.evaluation.affinity.relations import FEWEST, JACCARD, LABELS, MAGNITUDES
+from alloymtl.evaluation.affinity.kinds import FEWEST, JACCARD, LABELS, MAGNITUDES
 from alloymtl.evaluation.affinity.step import SPLIT
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.evaluation.balancing.delta import linearised

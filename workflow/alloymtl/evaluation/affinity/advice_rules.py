@@ -20,7 +20,7 @@ from scipy.special import ndtri
 from alloymtl.evaluation.affinity import grouping
 from alloymtl.evaluation.affinity.agreements import FEWEST_TASKS
 from alloymtl.evaluation.affinity.alike import Alike
-from alloymtl.evaluation.affinity.relations import FEWEST
+from alloymtl.evaluation.affinity.kinds import FEWEST
 from alloymtl.evaluation.affinity.resampled import Estimate, resampled_t, signs
 from alloymtl.evaluation.balancing.correlation import PEARSON, correlation
 from alloymtl.evaluation.balancing.delta import overall

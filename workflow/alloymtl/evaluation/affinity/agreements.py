@@ -17,7 +17,7 @@ import pandas as pd
 
 from alloymtl.evaluation.affinity.agreement import over_runs, values
 from alloymtl.evaluation.affinity.cosines import WINDOWS, matrix
-from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, LABELS, LABELS_LEFT, MAGNITUDES
+from alloymtl.evaluation.affinity.kinds import JACCARD, KINDS, LABELS, LABELS_LEFT, MAGNITUDES
 from alloymtl.evaluation.affinity.threshold import fits, threshold
 from alloymtl.evaluation.balancing.correlation import PEARSON, SPEARMAN
 from alloymtl.evaluation.samples import units

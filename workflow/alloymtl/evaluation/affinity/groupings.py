@@ -12,7 +12,7 @@ import pandas as pd
 
 from alloymtl.data.simulate.settings import PROPERTIES
 from alloymtl.evaluation.affinity.grouping import GROUPS, BestCut, Groups, Tree, best_cut, cut, scores, tied, tree
-from alloymtl.evaluation.affinity.relations import LABELS, MAGNITUDES
+from alloymtl.evaluation.affinity.kinds import LABELS, MAGNITUDES
 from alloymtl.evaluation.affinity.series import (
     Mean,
     Series,

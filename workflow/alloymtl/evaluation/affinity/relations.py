@@ -19,15 +19,9 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.data.overlap import jaccard
+from alloymtl.evaluation.affinity.kinds import FEWEST, JACCARD, LABELS, LABELS_LEFT, MAGNITUDES, SIGNALS, WEIGHTS
 from alloymtl.run import Level
 from alloymtl.training.dataset import at_level
-
-FEWEST = 20
-"""Alloys with both labels below which arXiv:2604.07848 takes no correlation, and this step none either."""
-JACCARD, LABELS, LABELS_LEFT, SIGNALS, WEIGHTS = "jaccard", "labels", "labels_left", "signals", "weights"
-MAGNITUDES = {LABELS: "labels_magnitude", SIGNALS: "signals_magnitude", WEIGHTS: "weights_magnitude"}
-"""Kinds of relation without their sign, by the kind that has it."""
-KINDS = (JACCARD, LABELS, LABELS_LEFT, SIGNALS, WEIGHTS, *MAGNITUDES.values())
 
 
 def relations(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from alloymtl.evaluation.affinity.cosines import matrix
 from alloymtl.evaluation.affinity.grouping import Groups
-from alloymtl.evaluation.affinity.relations import JACCARD, KINDS, MAGNITUDES
+from alloymtl.evaluation.affinity.kinds import JACCARD, KINDS, MAGNITUDES
 from alloymtl.evaluation.statistics import paired_t
 from alloymtl.experiment import Experiment
 from alloymtl.run import Level

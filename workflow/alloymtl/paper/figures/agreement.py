@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from alloymtl.data.overlap import KEPT
 from alloymtl.evaluation.affinity.agreements import FEWEST_TASKS
-from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT
+from alloymtl.evaluation.affinity.kinds import LABELS, LABELS_LEFT
 from alloymtl.evaluation.affinity.threshold import Fit, curve
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.paper.affinity import ARM, PAPER, SHOWN, TITLES, Panel, panels, shown, strength, truth

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alloymtl.evaluation.affinity.agreements import FEWEST_TASKS
-from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT, MAGNITUDES
+from alloymtl.evaluation.affinity.kinds import LABELS, LABELS_LEFT, MAGNITUDES
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.evaluation.samples import units
 from alloymtl.evaluation.statistics import holm, paired_t

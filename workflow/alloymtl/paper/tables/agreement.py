@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from alloymtl.evaluation.affinity.agreements import AGREEMENT, FEWEST_TASKS
-from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT
+from alloymtl.evaluation.affinity.kinds import LABELS, LABELS_LEFT
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.experiment import AFFINITY
 from alloymtl.paper.affinity import (

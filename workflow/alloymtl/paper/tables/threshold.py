@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from alloymtl.evaluation.affinity.agreements import THRESHOLD
-from alloymtl.evaluation.affinity.relations import LABELS, LABELS_LEFT
+from alloymtl.evaluation.affinity.kinds import LABELS, LABELS_LEFT
 from alloymtl.evaluation.affinity.threshold import MARGIN, Fit, fits
 from alloymtl.evaluation.balancing.correlation import PEARSON
 from alloymtl.paper.affinity import ARM, PAPER, SHOWN, TITLES, Panel, every, panels, shown, strength, truth
